@@ -1,0 +1,2 @@
+//! The `rookeeper` binary.
+fn main() {}
