@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Starts a server with empty data on a free port, runs a command beside it, stops the server:
+#
+#   with-server.sh 'SERVER COMMAND' COMMAND [ARG...]
+#
+# The server command is words to which the path of a zoo.cfg is appended, for example 'rookeeper server' or
+# '../provision/zookeeper-server.sh'. The command finds in its environment:
+#   ZK_CONNECT      127.0.0.1:PORT
+#   SERVER_CTL      a script that takes start|stop|kill9|restart|status
+#   SERVER_COMMAND  the server command, for suites that start servers of their own
+#   SERVER_DIR      the server's folder: zoo.cfg, log, data
+# The exit code is the command's. SERVER_EXTRA_CONFIG holds further lines for zoo.cfg.
+set -uo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+[ $# -ge 2 ] || { echo "usage: with-server.sh 'SERVER COMMAND' COMMAND [ARG...]" >&2; exit 2; }
+SERVER_COMMAND=$1
+shift
+
+# Below the range from which the kernel gives out client ports, so that none of them is taken by a passing connection.
+free_port() {
+    local port
+    while :; do
+        port=$((15000 + RANDOM % 16000))
+        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo $port; return; }
+    done
+}
+
+SERVER_DIR=$(mktemp -d "${TMPDIR:-/tmp}/compat-server.XXXXXX")
+port=$(free_port)
+echo "$SERVER_COMMAND" >"$SERVER_DIR/command"
+# A short tick makes sessions expire in about a second; the super user's password is "test".
+cat >"$SERVER_DIR/zoo.cfg" <<EOF
+tickTime=500
+dataDir=$SERVER_DIR/data
+clientPort=$port
+clientPortAddress=127.0.0.1
+maxClientCnxns=0
+maxSessionTimeout=600000
+admin.enableServer=false
+4lw.commands.whitelist=*
+extendedTypesEnabled=true
+DigestAuthenticationProvider.superDigest=super:D/InIHSb7yEEbrWz8b9l71RjZJU=
+${SERVER_EXTRA_CONFIG:-}
+EOF
+cat >"$SERVER_DIR/ctl" <<EOF
+#!/bin/sh
+SERVER_DIR='$SERVER_DIR' exec '$here/server.sh' "\$@"
+EOF
+chmod +x "$SERVER_DIR/ctl"
+mkdir "$SERVER_DIR/data"
+
+# Read by servers of both kinds: empty containers and expired TTL znodes are looked for every half second.
+export SERVER_JVMFLAGS="${SERVER_JVMFLAGS:-} -Dznode.container.checkIntervalMs=500"
+export SERVER_DIR SERVER_COMMAND SERVER_CTL=$SERVER_DIR/ctl ZK_CONNECT=127.0.0.1:$port
+
+finish() {
+    "$SERVER_CTL" kill9
+    [ -n "${KEEP_SERVER_DIR:-}" ] && echo "kept $SERVER_DIR" || rm -rf "$SERVER_DIR"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+"$SERVER_CTL" start || exit 1
+"$@"
