@@ -1,1 +1,10 @@
-//! Placeholder head.
+//! The pure core: tree, sessions, watches, ACLs, quotas and the way of a request.
+//!
+//! Requests and the time go in, transactions, replies and events come out. There is no clock, thread, socket,
+//! file or runtime here, and nothing that depends on the order of a hash table, so that whatever happens can
+//! be replayed.
+
+pub mod acl;
+pub mod session;
+pub mod tree;
+pub mod watch;

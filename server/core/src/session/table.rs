@@ -1,0 +1,219 @@
+//! All sessions, and the buckets in which they wait to expire.
+//!
+//! ```text
+//!   (none) --create--> open --close asked for, or silent too long--> closing --applied--> (none)
+//! ```
+//!
+//! Java moves a session to another bucket with each request. Here a connection notes when it last heard of
+//! its client, and the table asks when a bucket is due: the session expires in the same bucket, and a request
+//! costs nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rookeeper_protocol::types::SessionId;
+
+use crate::watch::ConnId;
+
+/// A session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Session {
+    /// The timeout in its createSession transaction, in milliseconds; survives restarts.
+    pub timeout_ms: i32,
+    /// Its end was asked for: it may do nothing more.
+    pub closing: bool,
+    /// The connection it is on.
+    pub conn: Option<ConnId>,
+    /// Monotonic time of the bucket in which it waits, in milliseconds.
+    bucket_ms: i64,
+}
+
+/// What the table knows about buckets, for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpiryReport {
+    /// Buckets by the monotonic time at which they are due (milliseconds), with their sessions.
+    pub buckets: Vec<(i64, Vec<SessionId>)>,
+}
+
+/// All sessions.
+#[derive(Debug)]
+pub struct SessionTable {
+    sessions: BTreeMap<SessionId, Session>,
+    buckets: BTreeMap<i64, BTreeSet<SessionId>>,
+    tick_ms: i64,
+}
+
+impl SessionTable {
+    /// No sessions. `tick_ms` is the width of a bucket (tickTime), at least 1.
+    pub fn new(tick_ms: i64) -> Self {
+        Self { sessions: BTreeMap::new(), buckets: BTreeMap::new(), tick_ms: tick_ms.max(1) }
+    }
+
+    fn bucket_of(&self, deadline_ms: i64) -> i64 {
+        (deadline_ms.div_euclid(self.tick_ms) + 1) * self.tick_ms
+    }
+
+    /// Number of sessions.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// A session.
+    pub fn get(&self, session: SessionId) -> Option<&Session> {
+        self.sessions.get(&session)
+    }
+
+    /// All sessions with their timeouts, in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (SessionId, &Session)> {
+        self.sessions.iter().map(|(id, session)| (*id, session))
+    }
+
+    /// Whether requests of the session may be served.
+    pub fn is_open(&self, session: SessionId) -> bool {
+        self.sessions.get(&session).is_some_and(|session| !session.closing)
+    }
+
+    /// Begins to track a session, or changes its timeout if it is tracked already.
+    pub fn track(&mut self, id: SessionId, timeout_ms: i32, conn: Option<ConnId>, now_ms: i64) {
+        let session =
+            self.sessions.entry(id).or_insert(Session { timeout_ms, closing: false, conn, bucket_ms: i64::MIN });
+        session.timeout_ms = timeout_ms;
+        self.touch(id, timeout_ms, now_ms);
+    }
+
+    /// The session was heard of at `heard_ms`. False if it is over or ending.
+    pub fn touch(&mut self, id: SessionId, timeout_ms: i32, heard_ms: i64) -> bool {
+        let bucket_ms = self.bucket_of(heard_ms + i64::from(timeout_ms));
+        let Some(session) = self.sessions.get_mut(&id) else { return false };
+        if session.closing {
+            return false;
+        }
+        if session.bucket_ms != bucket_ms {
+            let old = std::mem::replace(&mut session.bucket_ms, bucket_ms);
+            self.leave_bucket(old, id);
+            self.buckets.entry(bucket_ms).or_default().insert(id);
+        }
+        true
+    }
+
+    /// The session is now on this connection (or on none). Returns the connection it was on.
+    pub fn attach(&mut self, id: SessionId, conn: Option<ConnId>) -> Option<ConnId> {
+        self.sessions.get_mut(&id).and_then(|session| std::mem::replace(&mut session.conn, conn))
+    }
+
+    /// The connection is gone; the session stays until it expires.
+    pub fn detach(&mut self, id: SessionId, conn: ConnId, timeout_ms: i32, heard_ms: i64) {
+        if let Some(session) = self.sessions.get_mut(&id)
+            && session.conn == Some(conn)
+        {
+            session.conn = None;
+            self.touch(id, timeout_ms, heard_ms);
+        }
+    }
+
+    /// The session's end was asked for.
+    pub fn set_closing(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.closing = true;
+        }
+    }
+
+    /// The session is over.
+    pub fn remove(&mut self, id: SessionId) -> Option<Session> {
+        let session = self.sessions.remove(&id)?;
+        self.leave_bucket(session.bucket_ms, id);
+        Some(session)
+    }
+
+    fn leave_bucket(&mut self, bucket_ms: i64, id: SessionId) {
+        if let Some(bucket) = self.buckets.get_mut(&bucket_ms) {
+            bucket.remove(&id);
+            if bucket.is_empty() {
+                self.buckets.remove(&bucket_ms);
+            }
+        }
+    }
+
+    /// When the next bucket is due, in monotonic milliseconds.
+    pub fn next_deadline_ms(&self) -> Option<i64> {
+        self.buckets.keys().next().copied()
+    }
+
+    /// Takes the sessions out that were silent too long and marks them as closing. `heard` tells of a
+    /// connection when it last heard of its client (monotonic milliseconds), and the timeout agreed on it.
+    pub fn expire(&mut self, now_ms: i64, heard: impl Fn(ConnId) -> Option<(i64, i32)>) -> Vec<SessionId> {
+        let mut expired = Vec::new();
+        while let Some((due_ms, bucket)) = self.buckets.pop_first() {
+            if due_ms > now_ms {
+                self.buckets.insert(due_ms, bucket);
+                break;
+            }
+            for id in bucket {
+                let Some(session) = self.sessions.get_mut(&id) else { continue };
+                session.bucket_ms = i64::MIN;
+                let news = session.conn.and_then(&heard);
+                match news {
+                    Some((heard_ms, timeout_ms)) if self.bucket_of(heard_ms + i64::from(timeout_ms)) > now_ms => {
+                        self.touch(id, timeout_ms, heard_ms);
+                    }
+                    _ => {
+                        self.set_closing(id);
+                        expired.push(id);
+                    }
+                }
+            }
+        }
+        expired
+    }
+
+    /// The buckets, for operators.
+    pub fn report(&self) -> ExpiryReport {
+        let buckets = self.buckets.iter().map(|(due, ids)| (*due, ids.iter().copied().collect())).collect();
+        ExpiryReport { buckets }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: SessionId = SessionId(10);
+    const B: SessionId = SessionId(11);
+
+    #[test]
+    fn sessions_expire_in_the_bucket_behind_their_deadline() {
+        let mut table = SessionTable::new(1000);
+        table.track(A, 2500, None, 100);
+        assert_eq!(table.next_deadline_ms(), Some(3000));
+        assert_eq!(table.expire(2999, |_| None), []);
+        assert_eq!(table.expire(3000, |_| None), [A]);
+        assert!(!table.is_open(A) && !table.touch(A, 2500, 3000));
+        assert!(table.remove(A).is_some() && table.is_empty());
+    }
+
+    #[test]
+    fn a_connection_that_heard_of_its_client_keeps_the_session() {
+        let mut table = SessionTable::new(1000);
+        table.track(A, 2000, Some(ConnId(1)), 0);
+        table.track(B, 2000, Some(ConnId(2)), 0);
+        let heard = |conn| (conn == ConnId(1)).then_some((1500, 2000));
+        assert_eq!(table.expire(3000, heard), [B]);
+        assert_eq!(table.next_deadline_ms(), Some(4000));
+        table.detach(A, ConnId(1), 2000, 2500);
+        assert_eq!(table.next_deadline_ms(), Some(5000));
+        assert_eq!(table.expire(5000, heard), [A]);
+    }
+
+    #[test]
+    fn a_session_that_moved_is_not_detached_by_its_old_connection() {
+        let mut table = SessionTable::new(1000);
+        table.track(A, 2000, Some(ConnId(1)), 0);
+        assert_eq!(table.attach(A, Some(ConnId(2))), Some(ConnId(1)));
+        table.detach(A, ConnId(1), 2000, 0);
+        assert_eq!(table.get(A).and_then(|session| session.conn), Some(ConnId(2)));
+    }
+}

@@ -1,0 +1,434 @@
+//! The tree of znodes in memory: the truth for reads (`DataTree`).
+//!
+//! A tree knows znodes, their ACLs, who owns which ephemeral, and quotas. It does not know watches, sessions
+//! or requests: [`Tree::apply`](apply) makes a change and tells an [`Observer`] what happened.
+
+mod apply;
+mod arena;
+mod changes;
+mod quota;
+mod reap;
+mod record;
+mod varint;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rookeeper_protocol::txn::znode_digest;
+use rookeeper_protocol::types::{
+    Acl, AclList, EphemeralOwner, ExtendedTypes, OwnerError, SessionId, Stat, StatPersisted, Zxid,
+};
+use thiserror::Error;
+
+pub use apply::{Applied, Observer, PartResult};
+pub use arena::ZnodeId;
+pub use changes::{ChangeLog, ChangeSet, ZnodeChange};
+pub use quota::{LIMIT_NODE, QuotaStats, STAT_NODE, limit_path, stat_path};
+pub use reap::{ReapRules, reapable};
+
+use crate::acl::{AclId, AclTable};
+use arena::{Arena, ROOT};
+use record::Fields;
+
+/// Znodes that can neither be created nor deleted (`DataTree#isSpecialPath`).
+pub const SPECIAL_PATHS: [&str; 4] = ["/", ZOOKEEPER, QUOTA, CONFIG];
+const ZOOKEEPER: &str = "/zookeeper";
+/// Below it lie the quotas.
+pub const QUOTA: &str = "/zookeeper/quota";
+/// Holds the ensemble's configuration.
+pub const CONFIG: &str = "/zookeeper/config";
+
+/// Every so many zxids the digest is kept (`DataTree#DIGEST_LOG_INTERVAL`).
+const DIGEST_LOG_INTERVAL: i64 = 128;
+/// So many digests are kept (`DataTree#DIGEST_LOG_LIMIT`).
+const DIGEST_LOG_MAX: usize = 1024;
+
+/// What of the tree depends on the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TreeRules {
+    /// How `ephemeralOwner` is read.
+    pub extended_types: ExtendedTypes,
+    /// Whether digests are kept (`zookeeper.digest.enabled`).
+    pub digest: bool,
+}
+
+/// A tree that cannot be loaded.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum LoadError {
+    /// A znode without its parent.
+    #[error("znode {0} has no parent in the image")]
+    Orphan(String),
+    /// A znode that is there twice.
+    #[error("znode {0} is in the image twice")]
+    Twice(String),
+    /// An owner that this version does not know.
+    #[error("znode {path}: {error}")]
+    Owner {
+        /// The znode.
+        path: String,
+        /// What is wrong with it.
+        error: OwnerError,
+    },
+}
+
+/// A znode as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Znode<'a> {
+    /// The data; null and empty are different.
+    pub data: Option<&'a [u8]>,
+    /// Number of its ACL.
+    pub acl: AclId,
+    /// The stat, complete.
+    pub stat: StatPersisted,
+    /// Number of children.
+    pub num_children: u32,
+    types: ExtendedTypes,
+}
+
+impl Znode<'_> {
+    /// The stat as clients see it (`DataNode#copyStat`).
+    pub fn client_stat(&self) -> Stat {
+        let stat = &self.stat;
+        Stat {
+            czxid: stat.czxid,
+            mzxid: stat.mzxid,
+            ctime: stat.ctime,
+            mtime: stat.mtime,
+            version: stat.version,
+            // Deletions are not counted; that they equal creations less present children is enough.
+            cversion: stat.cversion.wrapping_mul(2).wrapping_sub(self.num_children as i32),
+            aversion: stat.aversion,
+            ephemeral_owner: self.owner().visible(),
+            data_length: self.data.map_or(0, <[u8]>::len) as i32,
+            num_children: self.num_children as i32,
+            pzxid: stat.pzxid,
+        }
+    }
+
+    /// Whom it belongs to. An owner of an unknown kind was refused when the znode came in.
+    pub fn owner(&self) -> EphemeralOwner {
+        EphemeralOwner::decode(self.stat.ephemeral_owner, self.types).unwrap_or(EphemeralOwner::None)
+    }
+}
+
+/// A digest of the past, as the four-letter word `hash` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ZxidDigest {
+    /// After this transaction …
+    pub zxid: Zxid,
+    /// … the tree had this digest.
+    pub digest: i64,
+}
+
+/// The tree.
+#[derive(Debug)]
+pub struct Tree {
+    arena: Arena,
+    acls: AclTable,
+    rules: TreeRules,
+    ephemerals: BTreeMap<SessionId, BTreeSet<ZnodeId>>,
+    containers: BTreeSet<ZnodeId>,
+    ttls: BTreeSet<ZnodeId>,
+    quotas: quota::QuotaTrie,
+    digest: i64,
+    digest_log: std::collections::VecDeque<ZxidDigest>,
+    digest_mismatches: u64,
+    last_zxid: Zxid,
+    data_size: i64,
+}
+
+impl Tree {
+    /// The tree that an empty server begins with. `seed` makes its hashes unpredictable.
+    pub fn new(rules: TreeRules, seed: u64) -> Self {
+        let mut tree = Self::bare(rules, seed);
+        let open: AclList = [Acl::open()].into();
+        let read_only: AclList = [Acl::read_only()].into();
+        tree.put(ROOT, Some(&[]), &open, StatPersisted::default());
+        for (path, acl, aversion) in [(ZOOKEEPER, &open, 0), (QUOTA, &open, 0), (CONFIG, &read_only, -1)] {
+            let stat = StatPersisted { aversion, ..StatPersisted::default() };
+            // The parent is there: the list goes from the top down.
+            let _present = tree.insert(path, Some(&[]), acl, stat);
+        }
+        tree.digest = tree.compute_digest();
+        tree
+    }
+
+    /// A tree with nothing but an unset root, to load an image into.
+    fn bare(rules: TreeRules, seed: u64) -> Self {
+        let mut acls = AclTable::default();
+        let acl = acls.acquire(&[Acl::open()].into());
+        let root = record::encode(&Fields { name: "", data: Some(&[]), acl, stat: StatPersisted::default() });
+        Self {
+            arena: Arena::new(seed, root),
+            acls,
+            rules,
+            ephemerals: BTreeMap::new(),
+            containers: BTreeSet::new(),
+            ttls: BTreeSet::new(),
+            quotas: quota::QuotaTrie::default(),
+            digest: 0,
+            digest_log: std::collections::VecDeque::new(),
+            digest_mismatches: 0,
+            last_zxid: Zxid::ZERO,
+            data_size: 0,
+        }
+    }
+
+    /// The newest transaction that was applied.
+    pub fn last_zxid(&self) -> Zxid {
+        self.last_zxid
+    }
+
+    /// Number of znodes as Java counts them: the root lies under two names.
+    pub fn node_count(&self) -> usize {
+        self.arena.len() + 1
+    }
+
+    /// Bytes of all paths and data (`DataTree#cachedApproximateDataSize`).
+    pub fn data_size(&self) -> i64 {
+        self.data_size
+    }
+
+    /// Number of ephemeral znodes.
+    pub fn ephemeral_count(&self) -> usize {
+        self.ephemerals.values().map(BTreeSet::len).sum()
+    }
+
+    /// The digest of the whole tree.
+    pub fn digest(&self) -> i64 {
+        self.digest
+    }
+
+    /// How often a transaction's digest was not the tree's.
+    pub fn digest_mismatches(&self) -> u64 {
+        self.digest_mismatches
+    }
+
+    /// Digests of the past, oldest first.
+    pub fn digest_log(&self) -> impl Iterator<Item = &ZxidDigest> {
+        self.digest_log.iter()
+    }
+
+    /// The access control lists.
+    pub fn acls(&self) -> &AclTable {
+        &self.acls
+    }
+
+    /// What depends on the configuration.
+    pub fn rules(&self) -> &TreeRules {
+        &self.rules
+    }
+
+    /// Finds a znode; `""` and `"/"` are the root.
+    pub fn find(&self, path: &str) -> Option<ZnodeId> {
+        self.arena.find(path)
+    }
+
+    /// Finds and reads a znode.
+    pub fn get(&self, path: &str) -> Option<Znode<'_>> {
+        self.find(path).map(|id| self.znode(id))
+    }
+
+    /// Reads a znode.
+    pub fn znode(&self, id: ZnodeId) -> Znode<'_> {
+        let Fields { data, acl, mut stat, .. } = record::decode(self.arena.record(id));
+        let mut num_children = 0;
+        if let Some(family) = self.arena.family(id) {
+            stat.cversion = family.cversion;
+            stat.pzxid = family.pzxid;
+            num_children = family.count;
+        }
+        Znode { data, acl, stat, num_children, types: self.rules.extended_types }
+    }
+
+    /// The names of the children. Their order means nothing.
+    pub fn children(&self, id: ZnodeId) -> impl Iterator<Item = &str> + '_ {
+        let name = |id| std::str::from_utf8(record::name_bytes(self.arena.record(id))).unwrap_or_default();
+        self.arena.children(id).map(name)
+    }
+
+    /// The path of a znode; empty for the root.
+    pub fn path(&self, id: ZnodeId) -> String {
+        let mut path = String::new();
+        self.arena.write_path(id, &mut path);
+        path
+    }
+
+    /// Number of all descendants. Java counts paths that begin so; for `/` it subtracts the root's two names.
+    pub fn descendant_count(&self, id: ZnodeId) -> usize {
+        if id == ROOT {
+            return self.node_count() - 2;
+        }
+        let mut count = 0;
+        self.walk(id, &mut |_| count += 1);
+        count - 1
+    }
+
+    /// Visits a znode and all below it, parents first.
+    fn walk(&self, id: ZnodeId, visit: &mut impl FnMut(ZnodeId)) {
+        let mut pending = vec![id];
+        while let Some(id) = pending.pop() {
+            visit(id);
+            pending.extend(self.arena.children(id));
+        }
+    }
+
+    /// Paths of the ephemeral znodes of a session.
+    pub fn ephemerals(&self, session: SessionId) -> impl Iterator<Item = String> + '_ {
+        self.ephemerals.get(&session).into_iter().flatten().map(|id| self.path(*id))
+    }
+
+    /// Sessions that own ephemeral znodes, and the znodes' paths.
+    pub fn sessions_with_ephemerals(&self) -> impl Iterator<Item = (SessionId, Vec<String>)> + '_ {
+        self.ephemerals.iter().map(|(session, ids)| (*session, ids.iter().map(|id| self.path(*id)).collect()))
+    }
+
+    /// The deepest path above or at `path` that has a quota (`DataTree#getMaxPrefixWithQuota`).
+    pub fn quota_of(&self, path: &str) -> Option<String> {
+        self.quotas.deepest(path)
+    }
+
+    /// Digest of the znode at `path`, computed afresh.
+    pub fn znode_digest(&self, path: &str, id: ZnodeId) -> i64 {
+        if !self.rules.digest {
+            return 0;
+        }
+        let znode = self.znode(id);
+        znode_digest(path, znode.data, &znode.stat)
+    }
+
+    /// The digest of the whole tree, computed afresh.
+    pub fn compute_digest(&self) -> i64 {
+        let mut sum = 0i64;
+        if self.rules.digest {
+            self.walk(ROOT, &mut |id| sum = sum.wrapping_add(self.znode_digest(&self.path(id), id)));
+        }
+        sum
+    }
+
+    /// Begins to load an image.
+    pub fn loader(rules: TreeRules, seed: u64) -> Loader {
+        Loader { tree: Self::bare(rules, seed) }
+    }
+
+    /// Sets fields of a znode that is there; pzxid and cversion go to the family when they are not what a
+    /// znode without children has.
+    fn put(&mut self, id: ZnodeId, data: Option<&[u8]>, acl: &AclList, stat: StatPersisted) {
+        let old_acl = record::decode(self.arena.record(id)).acl;
+        let acl = self.acls.acquire(acl);
+        self.acls.release(old_acl);
+        self.rewrite(id, data, acl, stat);
+    }
+
+    /// Packs a znode anew, its name kept.
+    fn rewrite(&mut self, id: ZnodeId, data: Option<&[u8]>, acl: AclId, stat: StatPersisted) {
+        let record = {
+            let name = record::decode(self.arena.record(id)).name;
+            record::encode(&Fields { name, data, acl, stat })
+        };
+        self.arena.set_record(id, record);
+        if stat.cversion != 0 || stat.pzxid != stat.czxid {
+            let family = self.arena.family_mut(id, stat.pzxid);
+            family.cversion = stat.cversion;
+            family.pzxid = stat.pzxid;
+        }
+    }
+
+    /// Adds a znode below its parent and to the sets of its kind. The digest and the parent's stat are the
+    /// caller's. `None` when the parent is missing.
+    fn insert(
+        &mut self,
+        path: &str,
+        data: Option<&[u8]>,
+        acl: &AclList,
+        stat: StatPersisted,
+    ) -> Option<ZnodeId> {
+        let (parent_path, name) = rookeeper_protocol::types::parent_and_name(path)?;
+        let parent = self.find(parent_path)?;
+        let parent_czxid = record::decode(self.arena.record(parent)).stat.czxid;
+        let acl = self.acls.acquire(acl);
+        let record = record::encode(&Fields { name, data, acl, stat });
+        let id = self.arena.insert(parent, parent_czxid, path, record);
+        if stat.cversion != 0 || stat.pzxid != stat.czxid {
+            let family = self.arena.family_mut(id, stat.pzxid);
+            family.cversion = stat.cversion;
+            family.pzxid = stat.pzxid;
+        }
+        match EphemeralOwner::decode(stat.ephemeral_owner, self.rules.extended_types) {
+            Ok(EphemeralOwner::Session(session)) => {
+                self.ephemerals.entry(session).or_default().insert(id);
+            }
+            Ok(EphemeralOwner::Container) => {
+                self.containers.insert(id);
+            }
+            Ok(EphemeralOwner::Ttl(_)) => {
+                self.ttls.insert(id);
+            }
+            Ok(EphemeralOwner::None) | Err(_) => {}
+        }
+        self.data_size += (path.len() + data.map_or(0, <[u8]>::len)) as i64;
+        Some(id)
+    }
+
+    /// Takes a znode without children out of the tree and of the sets of its kind.
+    fn remove(&mut self, id: ZnodeId, path: &str) {
+        let znode = self.znode(id);
+        let (owner, acl, data_len) = (znode.owner(), znode.acl, znode.data.map_or(0, <[u8]>::len));
+        self.acls.release(acl);
+        self.data_size -= (path.len() + data_len) as i64;
+        match owner {
+            EphemeralOwner::Session(session) => {
+                if let Some(owned) = self.ephemerals.get_mut(&session) {
+                    owned.remove(&id);
+                    if owned.is_empty() {
+                        self.ephemerals.remove(&session);
+                    }
+                }
+            }
+            EphemeralOwner::Container => {
+                self.containers.remove(&id);
+            }
+            EphemeralOwner::Ttl(_) => {
+                self.ttls.remove(&id);
+            }
+            EphemeralOwner::None => {}
+        }
+        self.arena.remove(id, path);
+    }
+}
+
+/// Loads an image: znodes in any order that puts parents before children.
+#[derive(Debug)]
+pub struct Loader {
+    tree: Tree,
+}
+
+impl Loader {
+    /// Adds a znode; the root's path is empty.
+    pub fn add(
+        &mut self,
+        path: &str,
+        data: Option<&[u8]>,
+        acl: &AclList,
+        stat: StatPersisted,
+    ) -> Result<ZnodeId, LoadError> {
+        if let Err(error) = EphemeralOwner::decode(stat.ephemeral_owner, self.tree.rules.extended_types) {
+            return Err(LoadError::Owner { path: path.to_owned(), error });
+        }
+        if path.is_empty() {
+            self.tree.put(ROOT, data, acl, stat);
+            return Ok(ROOT);
+        }
+        if self.tree.find(path).is_some() {
+            return Err(LoadError::Twice(path.to_owned()));
+        }
+        self.tree.insert(path, data, acl, stat).ok_or_else(|| LoadError::Orphan(path.to_owned()))
+    }
+
+    /// The tree as of `zxid`. Quotas are found again, the digest is computed.
+    pub fn finish(mut self, zxid: Zxid) -> Tree {
+        self.tree.last_zxid = zxid;
+        self.tree.digest = self.tree.compute_digest();
+        self.tree.load_quotas();
+        self.tree
+    }
+}

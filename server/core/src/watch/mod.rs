@@ -1,0 +1,7 @@
+//! Watches: who waits for what, and what becomes an event (`WatchManager`, `DataTree`).
+
+mod report;
+mod table;
+
+pub use report::{WatchSummary, WatchesByConnection, WatchesByPath};
+pub use table::{ConnId, WatchModes, WatchTable};
