@@ -1,1 +1,39 @@
-//! Placeholder head.
+//! The harness that plays one script on Apache ZooKeeper and on Rookeeper and compares what comes back.
+//!
+//! - [`server`]: a server process, whichever it is: start, stop, kill, restart; [`java`] and [`ours`] know the commands
+//! - [`raw_client`]: bytes to a client port and back, well-formed or not
+//! - [`body`], [`request`]: requests as scripts write them
+//! - [`script`]: a list of steps over named connections
+//! - [`view`]: a reply as text, without what may differ from run to run
+//! - [`player`]: plays a script on one server
+//! - [`compare`]: plays it on both and reports the differences
+//! - [`expected_differences`]: the only answers that are meant to differ
+//! - [`four_letter`]: the operator's commands, as text
+//! - [`random`]: scripts made from a seed
+//!
+//! The environment decides what is compared:
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `ROOKEEPER_BIN` | the binary under test; default `$CARGO_TARGET_DIR/release/rookeeper` |
+//! | `ROOKEEPER_CACHE` | where `provision/provision.sh` has put the jars; default `~/.cache/rookeeper` |
+//! | `COMPAT_SUBJECT=java` | compares Apache ZooKeeper with itself, which proves that the comparison is deterministic |
+//! | `COMPAT_TRANSCRIPTS` | a folder that gets each script's transcript of both servers |
+//! | `ROOKEEPER_SEED` | one seed for the random scripts, in place of the usual ones |
+//! | `ROOKEEPER_CRASH_CYCLES` | how often the crash test kills the server |
+
+pub mod body;
+pub mod compare;
+pub mod control;
+pub mod expected_differences;
+pub mod four_letter;
+pub mod java;
+pub mod ours;
+pub mod player;
+pub mod random;
+pub mod raw_client;
+pub mod request;
+pub mod rng;
+pub mod script;
+pub mod server;
+pub mod view;
