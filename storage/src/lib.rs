@@ -1,1 +1,26 @@
-//! Placeholder head.
+//! Durability: what is on disk, and since when.
+//!
+//! Two things are kept. The *transaction log* ([`log`]) is the truth: a write is acknowledged once its record is
+//! flushed there. The *image* ([`tree`]) is a copy of the tree in a key-value store that is brought forward behind
+//! the log, so that a start reads the image and only the end of the log. [`Store::open`] puts the two together and
+//! refuses what does not fit; [`verify`] checks a folder offline.
+//!
+//! The log sees the disk only through [`fs`] and the image only through [`kv`]. Both seams have a double in memory
+//! that forgets what was not flushed, so that the code that ships is the code that is crashed in tests and in
+//! simulations. Nothing here is asynchronous, starts a thread (RocksDB has its own) or depends on a clock
+//! (a start is timed, for its report).
+//!
+//! `DESIGN.md` beside this package gives every key and byte, the rules and the measurements they rest on.
+
+pub mod error;
+pub mod fs;
+pub mod kv;
+pub mod log;
+mod meta;
+mod recover;
+pub mod tree;
+pub mod verify;
+
+pub use error::{Result, StorageError};
+pub use meta::{DATA_FOLDER, FORMAT_FILE, FORMAT_VERSION, LOCK_FILE, StoreId, StoreLock};
+pub use recover::{Recovered, Replay, Store, StoreOptions};

@@ -1,0 +1,120 @@
+//! The seam to the key-value store that holds the image: atomic batches, ordered scans, flush, snapshots.
+//!
+//! The rule that everything rests on: after a crash the store holds exactly the batches up to some point in their
+//! order, at least those before the last [`Kv::flush`]. Never half a batch, never a later one without an earlier
+//! one. [`model::ModelKv`] keeps that rule as badly as it allows; `rocks.rs` says why RocksDB keeps it.
+
+pub mod keys;
+pub mod model;
+#[cfg(feature = "rocks")]
+pub mod rocks;
+
+use std::ops::Range;
+
+use crate::error::{CallerError, Result};
+
+/// Changes that become visible and durable together.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    operations: Vec<Operation>,
+}
+
+#[derive(Debug, Clone)]
+struct Operation {
+    key: Range<usize>,
+    /// `None` for a delete.
+    value: Option<Range<usize>>,
+}
+
+impl Batch {
+    /// Sets a key. `key` writes the key's bytes at the end of the buffer it is given.
+    pub fn put(&mut self, key: impl FnOnce(&mut Vec<u8>), value: &[u8]) {
+        let key = self.key(key);
+        self.bytes.extend_from_slice(value);
+        self.operations.push(Operation { value: Some(key.end..self.bytes.len()), key });
+    }
+
+    /// Removes a key.
+    pub fn delete(&mut self, key: impl FnOnce(&mut Vec<u8>)) {
+        let key = self.key(key);
+        self.operations.push(Operation { key, value: None });
+    }
+
+    /// The changes in order: key, and value or `None` for a delete. A later one of the same key wins.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        self.operations.iter().map(|op| (&self.bytes[op.key.clone()], op.value.clone().map(|value| &self.bytes[value])))
+    }
+
+    /// How many changes there are.
+    pub fn len(&self) -> usize {
+        self.operations.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.operations.is_empty()
+    }
+
+    /// Bytes of keys and values.
+    pub fn size_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Empties it, keeping its memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.operations.clear();
+    }
+
+    fn key(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        start..self.bytes.len()
+    }
+}
+
+/// Receives a key and its value.
+pub type VisitEntry<'v> = &'v mut dyn FnMut(&[u8], &[u8]) -> std::result::Result<(), CallerError>;
+
+/// A store of ordered keys.
+pub trait Kv: Send + Sync + 'static {
+    /// The store as it was at one moment.
+    type Snapshot<'a>: KvSnapshot
+    where
+        Self: 'a;
+
+    /// Applies a batch: at once for readers, durably with the next [`Self::flush`] or earlier.
+    fn write(&self, batch: &Batch) -> Result<()>;
+
+    /// Makes every batch written before this call durable.
+    fn flush(&self) -> Result<()>;
+
+    /// The value of a key.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
+
+    /// A view that later writes do not change. It costs no copy, but the store keeps replaced values while it lives.
+    fn snapshot(&self) -> Self::Snapshot<'_>;
+
+    /// Bytes on disk and in memory, as far as the store can tell.
+    fn usage(&self) -> KvUsage;
+}
+
+/// The store as it was at one moment.
+pub trait KvSnapshot: Send + Sync {
+    /// The value of a key.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
+
+    /// Hands the entries of a range of keys to `visit`, in order, as fast as the disk gives them. Ends with the first
+    /// error, of the store or of `visit`. Checksums are checked.
+    fn scan(&self, keys: Range<&[u8]>, visit: VisitEntry<'_>) -> Result<()>;
+}
+
+/// What a store uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KvUsage {
+    /// Bytes in files.
+    pub disk_bytes: u64,
+    /// Bytes in memory: changes not yet in files, caches, indices.
+    pub memory_bytes: u64,
+}

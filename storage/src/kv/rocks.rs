@@ -1,0 +1,225 @@
+//! RocksDB behind the seam, and the only file that names it.
+//!
+//! **Why a crash leaves a batch boundary.** Batches are written without RocksDB's own log: ours is the truth. A batch
+//! goes into one memtable, since memtables are only switched between writes; there is one column family, so memtables
+//! are written out in the order in which they were filled, and a file counts from the moment when the manifest, flushed
+//! after the file, names it. What is on disk is therefore always the batches up to some memtable's end. With a second
+//! column family this would need `atomic_flush`.
+//!
+//! **Why these settings.** The image is written steadily and read whole at a start, never on the way of a request. So:
+//! small memtables, no filters, next to no cache, large compressed blocks, one thread each for writing out and
+//! compacting, at the lowest priority and limited in bytes per second, so that the log's flushes do not feel them.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rocksdb::{
+    BlockBasedOptions, Cache, DB, DBCompressionType, DBRawIteratorWithThreadMode, Env, FlushOptions, InfoLogger,
+    LogLevel, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch, WriteOptions,
+};
+
+use super::{Batch, Kv, KvSnapshot, KvUsage, VisitEntry};
+use crate::error::{Result, StorageError};
+
+/// Bytes that may collect in memory before they are written out; there are at most two such tables.
+const MEMTABLE_BYTES: usize = 8 << 20;
+/// Blocks are only read in whole scans, where large ones compress better and need a smaller index.
+const BLOCK_BYTES: usize = 32 << 10;
+/// RocksDB wants a cache; a scan passes it by.
+const CACHE_BYTES: usize = 1 << 20;
+/// Read ahead of a scan and of a compaction. Several files are read at once, so that this counts several times.
+const READAHEAD_BYTES: usize = 512 << 10;
+/// Size of a file on disk.
+const FILE_BYTES: u64 = 32 << 20;
+/// Bytes in the first sorted level, above which data moves to the next.
+const LEVEL_BYTES: u64 = 128 << 20;
+/// Open files; a tree of ten million znodes has some hundred.
+const OPEN_FILES_MAX: i32 = 128;
+/// Dirty pages are handed to the disk in pieces of this size, not all at once when a file is finished.
+const WRITEBACK_BYTES: u64 = 512 << 10;
+/// Default of [`RocksTuning::background_bytes_per_second`].
+const BACKGROUND_BYTES_PER_SECOND: u64 = 64 << 20;
+
+/// What may differ between servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RocksTuning {
+    /// Limit of writing out and compacting together, in bytes per second.
+    pub background_bytes_per_second: u64,
+    /// For the offline check: nothing in the folder is changed.
+    pub read_only: bool,
+}
+
+impl Default for RocksTuning {
+    fn default() -> Self {
+        Self { background_bytes_per_second: BACKGROUND_BYTES_PER_SECOND, read_only: false }
+    }
+}
+
+/// A folder with a RocksDB database.
+pub struct RocksKv {
+    db: DB,
+    path: PathBuf,
+    no_log: WriteOptions,
+    /// The first failed write or flush, answered for ever: RocksDB itself goes on once there is room again.
+    failure: Mutex<Option<StorageError>>,
+}
+
+impl std::fmt::Debug for RocksKv {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RocksKv").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl RocksKv {
+    /// Opens the database in a folder, or creates it there.
+    pub fn open(path: &Path, tuning: RocksTuning) -> Result<Self> {
+        let options = options(tuning).map_err(|e| error("open", path, &e))?;
+        let db =
+            if tuning.read_only { DB::open_for_read_only(&options, path, false) } else { DB::open(&options, path) };
+        let mut no_log = WriteOptions::default();
+        no_log.disable_wal(true);
+        Ok(Self {
+            db: db.map_err(|e| error("open", path, &e))?,
+            path: path.to_path_buf(),
+            no_log,
+            failure: Mutex::new(None),
+        })
+    }
+
+    /// Runs a change unless one has failed before.
+    fn change(
+        &self,
+        action: &'static str,
+        run: impl FnOnce() -> std::result::Result<(), rocksdb::Error>,
+    ) -> Result<()> {
+        // Not held while RocksDB works: a flush must not keep writes waiting.
+        let failed = |error: Option<StorageError>| {
+            let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            if failure.is_none() {
+                *failure = error;
+            }
+            failure.clone().map_or(Ok(()), Err)
+        };
+        failed(None)?;
+        run().or_else(|e| failed(Some(error(action, &self.path, &e))))
+    }
+
+    fn property(&self, name: &str) -> u64 {
+        self.db.property_int_value(name).ok().flatten().unwrap_or(0)
+    }
+}
+
+impl Kv for RocksKv {
+    type Snapshot<'a> = RocksSnapshot<'a>;
+
+    fn write(&self, batch: &Batch) -> Result<()> {
+        // RocksDB frames each change with some bytes more.
+        let mut raw = WriteBatch::with_capacity_bytes(batch.size_bytes() + 16 * batch.len() + 16);
+        for (key, value) in batch.iter() {
+            match value {
+                Some(value) => raw.put(key, value),
+                None => raw.delete(key),
+            }
+        }
+        self.change("write", || self.db.write_opt(raw, &self.no_log))
+    }
+
+    fn flush(&self) -> Result<()> {
+        let mut options = FlushOptions::default();
+        options.set_wait(true);
+        self.change("flush", || self.db.flush_opt(&options))
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.db.get(key).map_err(|e| error("read", &self.path, &e))
+    }
+
+    fn snapshot(&self) -> RocksSnapshot<'_> {
+        RocksSnapshot { snapshot: self.db.snapshot(), path: &self.path }
+    }
+
+    fn usage(&self) -> KvUsage {
+        KvUsage {
+            disk_bytes: self.property("rocksdb.total-sst-files-size"),
+            memory_bytes: self.property("rocksdb.size-all-mem-tables")
+                + self.property("rocksdb.estimate-table-readers-mem")
+                + self.property("rocksdb.block-cache-usage"),
+        }
+    }
+}
+
+/// RocksDB as it was at one moment.
+pub struct RocksSnapshot<'a> {
+    snapshot: SnapshotWithThreadMode<'a, DB>,
+    path: &'a Path,
+}
+
+impl KvSnapshot for RocksSnapshot<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.snapshot.get(key).map_err(|e| error("read", self.path, &e))
+    }
+
+    fn scan(&self, keys: Range<&[u8]>, visit: VisitEntry<'_>) -> Result<()> {
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        options.set_verify_checksums(true);
+        options.set_readahead_size(READAHEAD_BYTES);
+        options.set_iterate_range(keys.start..keys.end);
+        let mut entries: DBRawIteratorWithThreadMode<'_, DB> = self.snapshot.raw_iterator_opt(options);
+        entries.seek(keys.start);
+        while let Some((key, value)) = entries.item() {
+            visit(key, value).map_err(|e| StorageError::replay(self.path, e))?;
+            entries.next();
+        }
+        entries.status().map_err(|e| error("read", self.path, &e))
+    }
+}
+
+fn options(tuning: RocksTuning) -> std::result::Result<Options, rocksdb::Error> {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_size(BLOCK_BYTES);
+    blocks.set_block_cache(&Cache::new_lru_cache(CACHE_BYTES));
+
+    let mut env = Env::new()?;
+    env.set_background_threads(1);
+    env.set_high_priority_background_threads(1);
+    env.lower_thread_pool_io_priority();
+    env.lower_thread_pool_cpu_priority();
+
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.set_env(&env);
+    options.set_block_based_table_factory(&blocks);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options.set_write_buffer_size(MEMTABLE_BYTES);
+    options.set_max_write_buffer_number(2);
+    // Batches come from one thread: the simpler path costs less.
+    options.set_allow_concurrent_memtable_write(false);
+    options.set_enable_write_thread_adaptive_yield(false);
+    options.set_max_background_jobs(2);
+    options.set_target_file_size_base(FILE_BYTES);
+    options.set_max_bytes_for_level_base(LEVEL_BYTES);
+    options.set_compaction_readahead_size(READAHEAD_BYTES);
+    options.set_writable_file_max_buffer_size(WRITEBACK_BYTES);
+    options.set_bytes_per_sync(WRITEBACK_BYTES);
+    // 100 ms is RocksDB's own period: within it the limit may be used up at once.
+    options.set_ratelimiter(tuning.background_bytes_per_second.min(i64::MAX as u64) as i64, 100_000, 10);
+    options.set_max_open_files(OPEN_FILES_MAX);
+    options.set_max_file_opening_threads(1);
+    options.set_skip_stats_update_on_db_open(true);
+    options.set_stats_dump_period_sec(0);
+    options.set_stats_persist_period_sec(0);
+    options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Warn, |level, text| match level {
+        LogLevel::Error | LogLevel::Fatal => tracing::error!(target: "rocksdb", "{}", text.trim_end()),
+        _ => tracing::warn!(target: "rocksdb", "{}", text.trim_end()),
+    }));
+    Ok(options)
+}
+
+fn error(action: &'static str, path: &Path, error: &rocksdb::Error) -> StorageError {
+    let message = error.to_string();
+    // RocksDB passes on the system's text; its own kind for a full disk does not come through the binding.
+    let full = message.contains("No space left") || message.contains("NoSpace") || message.contains("quota exceeded");
+    StorageError::Kv { action, path: path.to_path_buf(), message: message.into(), full }
+}

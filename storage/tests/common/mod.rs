@@ -1,0 +1,94 @@
+//! What the tests of this package share: an image and a log kept in plain maps.
+
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use rookeeper_storage::error::CallerError;
+use rookeeper_storage::fs::{Fs, ModelFs};
+use rookeeper_storage::kv::model::{ModelDisk, ModelKv};
+use rookeeper_storage::log::LogOptions;
+use rookeeper_storage::tree::ImageEntry;
+use rookeeper_storage::{Recovered, Replay, Result, Store, StoreOptions};
+
+/// Everything that a start handed over.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) znodes: BTreeMap<String, Vec<u8>>,
+    /// Paths in the order in which they came.
+    pub(crate) order: Vec<String>,
+    pub(crate) sessions: BTreeMap<i64, i32>,
+    pub(crate) blobs: BTreeMap<String, Vec<u8>>,
+    pub(crate) image_zxid: Option<i64>,
+    pub(crate) records: Vec<(i64, Vec<u8>)>,
+}
+
+impl Replay for Seen {
+    fn entry(&mut self, entry: ImageEntry<'_>) -> std::result::Result<(), CallerError> {
+        match entry {
+            ImageEntry::Blob { name, bytes } => drop(self.blobs.insert(name.into(), bytes.into())),
+            ImageEntry::Session { id, timeout_ms } => drop(self.sessions.insert(id, timeout_ms)),
+            ImageEntry::Znode { path, record } => {
+                self.order.push(path.into());
+                self.znodes.insert(path.into(), record.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn image_end(&mut self, zxid: i64) -> std::result::Result<(), CallerError> {
+        self.image_zxid = Some(zxid);
+        Ok(())
+    }
+
+    fn record(&mut self, zxid: i64, payload: &[u8]) -> std::result::Result<(), CallerError> {
+        self.records.push((zxid, payload.into()));
+        Ok(())
+    }
+}
+
+/// A machine with both doubles.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Machine {
+    pub(crate) fs: ModelFs,
+    pub(crate) disk: ModelDisk,
+    pub(crate) force_sync: bool,
+    pub(crate) segment_bytes: u64,
+}
+
+pub(crate) type ModelStore = Store<ModelFs, ModelKv>;
+
+impl Machine {
+    pub(crate) fn new(segment_bytes: u64) -> Self {
+        Self { force_sync: true, segment_bytes, ..Self::default() }
+    }
+
+    pub(crate) fn options(&self) -> StoreOptions {
+        StoreOptions {
+            data_dir: PathBuf::from("/data"),
+            data_log_dir: PathBuf::from("/log"),
+            log: LogOptions { segment_bytes: self.segment_bytes, force_sync: self.force_sync },
+        }
+    }
+
+    pub(crate) fn open(&self) -> Result<(ModelStore, Recovered, Seen)> {
+        let mut seen = Seen::default();
+        let disk = self.disk.clone();
+        let (store, recovered) = Store::open(&self.fs, &self.options(), |_| Ok(ModelKv::open(&disk)), &mut seen)?;
+        Ok((store, recovered, seen))
+    }
+
+    pub(crate) fn segments(&self) -> Vec<PathBuf> {
+        let dir = PathBuf::from("/log/rookeeper/log");
+        self.fs.list(&dir).unwrap().iter().map(|name| dir.join(name)).collect()
+    }
+}
+
+/// A payload that tells its zxid.
+pub(crate) fn payload(zxid: i64) -> Vec<u8> {
+    let len = 40 + (zxid as usize * 7919) % 700;
+    let mut bytes = zxid.to_le_bytes().to_vec();
+    bytes.resize(len, zxid as u8);
+    bytes
+}
