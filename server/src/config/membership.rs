@@ -1,0 +1,192 @@
+//! This server among others: who is named in the list of servers, which of them this one is, and
+//! whether that makes an ensemble (`QuorumPeerConfig.setupQuorumPeerConfig`).
+
+use std::path::{Path, PathBuf};
+
+use super::build::{Source, info};
+use super::error::{Origin, Problem};
+use super::members::{self, MemberLine, Members};
+use super::reader::Reader;
+use super::server_config::EnsembleConfig;
+use super::server_spec::Role;
+use super::value;
+
+/// Until servers can form an ensemble, a list of several stops the start here and nowhere else.
+const NO_ENSEMBLE: &str = "this version of the server runs alone; it cannot be one of several yet. Leave one server.N \
+     line at most, and standaloneEnabled=true";
+
+pub(super) fn read(reader: &mut Reader, source: &Source<'_>, data_dir: &Path) -> EnsembleConfig {
+    let mut ensemble = EnsembleConfig {
+        my_id: None,
+        members: Members::default(),
+        next_members: None,
+        distributed: false,
+        role: Role::Participant,
+        client_address_from_file: true,
+        dynamic_config_file: reader.given("dynamicConfigFile").map(PathBuf::from),
+    };
+    let Source::File { path, .. } = source else {
+        return ensemble;
+    };
+    match read_members(reader, path, ensemble.dynamic_config_file.as_deref()) {
+        Ok((members, next)) => {
+            ensemble.members = members;
+            ensemble.next_members = next;
+        }
+        Err(problems) => {
+            reader.settings.problems.extend(problems);
+            return ensemble;
+        }
+    }
+    ensemble.my_id = read_my_id(reader, data_dir);
+    ensemble.client_address_from_file = ensemble.own_client().is_none();
+    ensemble.distributed = count(reader, &ensemble.members);
+    ensemble.role = role(reader, &ensemble);
+    if ensemble.distributed {
+        check_distributed(reader, path, &ensemble);
+        refuse_ensemble(reader, path);
+    }
+    ensemble
+}
+
+type Lists = (Members, Option<Members>);
+
+fn read_members(reader: &Reader, path: &Path, dynamic_file: Option<&Path>) -> Result<Lists, Vec<Problem>> {
+    let multi_address = reader.switch("multiAddress.enabled")
+        || reader
+            .settings
+            .properties_under("zookeeper.multiAddress.enabled")
+            .iter()
+            .any(|(_, setting)| value::parse_switch(&setting.value) == Some(true));
+    for name in ["server.N", "group.N", "weight.N", "version"] {
+        reader.setting(name);
+    }
+    let lines: Vec<_> = reader
+        .settings
+        .file_settings()
+        .filter(|(name, _)| {
+            name.starts_with("server.") || name.starts_with("group") || name.starts_with("weight") || *name == "version"
+        })
+        .map(|(name, setting)| MemberLine {
+            key: name.to_owned(),
+            value: setting.raw.clone(),
+            origin: setting.origin.clone(),
+        })
+        .collect();
+    let Some(dynamic_file) = dynamic_file else {
+        return Ok((members::parse(&lines, multi_address)?, None));
+    };
+    let misplaced: Vec<_> = lines
+        .iter()
+        .filter(|line| line.key != "version")
+        .map(|line| {
+            let text = format!("must stand in {}, since dynamicConfigFile is set", dynamic_file.display());
+            Problem::new(Some(line.origin.clone()), Some(&line.key), text)
+        })
+        .collect();
+    if !misplaced.is_empty() {
+        return Err(misplaced);
+    }
+    let members = members::read_dynamic_file(dynamic_file, multi_address)?;
+    let mut next = path.as_os_str().to_owned();
+    next.push(".dynamic.next");
+    let next = PathBuf::from(next);
+    let next = next.exists().then(|| members::read_next_file(&next, multi_address)).transpose()?;
+    Ok((members, next))
+}
+
+/// The first line of `dataDir/myid`, which Java does not trim. A server alone needs no such file,
+/// but a wrong one stops it all the same.
+fn read_my_id(reader: &mut Reader, data_dir: &Path) -> Option<i64> {
+    if data_dir.as_os_str().is_empty() {
+        return None;
+    }
+    let path = data_dir.join("myid");
+    if !path.is_file() {
+        return None;
+    }
+    let mut refuse = |text: String| reader.settings.problems.push(Problem::new(Some(Origin::file(&path)), None, text));
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            refuse(format!("cannot be read: {error}"));
+            return None;
+        }
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text.split(['\n', '\r']).next().unwrap_or_default();
+    let id = value::parse_long(line);
+    if id.is_none() {
+        refuse(format!("{line:?} is no server id; the file must hold one whole number and no other character"));
+    }
+    id
+}
+
+/// Java's rules about how many servers there are; true if they form an ensemble.
+fn count(reader: &mut Reader, members: &Members) -> bool {
+    let standalone = reader.switch("standaloneEnabled");
+    let participants = members.participants().count();
+    let observers = members.observers().count();
+    let mut refuse = |text: &str| {
+        let first = members.servers.keys().next().map(|id| format!("server.{id}"));
+        let origin = first.as_ref().and_then(|name| {
+            reader.settings.file_settings().find(|(key, _)| key == name).map(|(_, setting)| setting.origin.clone())
+        });
+        reader.settings.problems.push(Problem::new(origin, first.as_deref().or(Some("standaloneEnabled")), text));
+    };
+    match (participants, standalone) {
+        (0, false) => refuse("standaloneEnabled=false needs a server.N that is a participant"),
+        (0, true) if observers > 0 => refuse("observers need participants; name at least two"),
+        (1, true) if observers > 0 => refuse("observers need several participants; name at least two"),
+        (1, true) => {
+            reader.settings.notes.push(info("one server.N line makes no ensemble; the server runs alone"));
+        }
+        _ => {}
+    }
+    participants > 1 || (!standalone && participants > 0)
+}
+
+/// The list of servers has the last word on who votes.
+fn role(reader: &mut Reader, ensemble: &EnsembleConfig) -> Role {
+    let own = ensemble.my_id.and_then(|id| ensemble.members.servers.get(&id));
+    let listed = own.map_or(Role::Participant, |server| server.role);
+    let written = reader.text("peerType");
+    match Role::named(&written) {
+        Some(role) if role == listed => {}
+        Some(_) => reader.warn("peerType", format!("{written:?} is not used; by the list of servers it is {listed}")),
+        None => {
+            let text = format!("{written:?} is not allowed; it must be participant or observer");
+            reader.refuse("peerType", text);
+        }
+    }
+    listed
+}
+
+/// `QuorumPeerConfig.checkValidity`.
+fn check_distributed(reader: &mut Reader, path: &Path, ensemble: &EnsembleConfig) {
+    for name in ["initLimit", "syncLimit"] {
+        if reader.number(name) == Some(0) {
+            let text = "is not set; an ensemble needs it".to_owned();
+            let origin = reader.setting(name).map_or_else(|| Origin::file(path), |setting| setting.origin);
+            reader.settings.problems.push(Problem::new(Some(origin), Some(name), text));
+        }
+    }
+    if ensemble.my_id.is_none() {
+        let text = "an ensemble needs the file myid in dataDir, with the number of this server";
+        reader.settings.problems.push(Problem::new(Some(Origin::file(path)), None, text));
+    }
+}
+
+fn refuse_ensemble(reader: &mut Reader, path: &Path) {
+    let first = reader
+        .settings
+        .file_settings()
+        .filter(|(name, _)| name.starts_with("server.") || *name == "dynamicConfigFile" || *name == "standaloneEnabled")
+        .min_by(|(_, a), (_, b)| a.origin.cmp(&b.origin))
+        .map(|(name, setting)| (name.to_owned(), setting.origin.clone()));
+    let (key, origin) = match first {
+        Some((key, origin)) => (Some(key), origin),
+        None => (None, Origin::file(path)),
+    };
+    reader.settings.problems.push(Problem::new(Some(origin), key.as_deref(), NO_ENSEMBLE));
+}
