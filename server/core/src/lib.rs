@@ -5,6 +5,8 @@
 //! be replayed.
 
 pub mod acl;
+pub mod client;
+pub mod pipeline;
 pub mod session;
 pub mod tree;
 pub mod watch;

@@ -25,7 +25,9 @@ pub fn permits(policy: &AclPolicy, list: &[Acl], perms: i32, ids: &[Id]) -> bool
             return true;
         }
         policy.auth.knows(scheme)
-            && ids.iter().any(|id| id.has_scheme(scheme) && matches(scheme, id.id.as_deref().unwrap_or_default(), wanted))
+            && ids
+                .iter()
+                .any(|id| id.has_scheme(scheme) && matches(scheme, id.id.as_deref().unwrap_or_default(), wanted))
     })
 }
 
@@ -43,8 +45,7 @@ mod tests {
 
     #[test]
     fn the_decision_follows_list_and_identities() {
-        let policy =
-            AclPolicy { skip: false, auth: AuthRules { digest_enabled: true, ..AuthRules::default() } };
+        let policy = AclPolicy { skip: false, auth: AuthRules { digest_enabled: true, ..AuthRules::default() } };
         let list = [
             Acl { perms: Perms::READ, id: Id::new("ip", "10.0.0.0/8") },
             Acl { perms: Perms::WRITE, id: Id::new("digest", "a:x") },

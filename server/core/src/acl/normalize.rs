@@ -1,13 +1,27 @@
 //! What becomes of an ACL that a client sends (`PrepRequestProcessor#fixupACL`).
 
-use rookeeper_protocol::types::{Acl, AclList, Id};
+use rookeeper_protocol::types::{Acl, AclList, ErrorCode, Id};
 
 use super::identity::AuthRules;
 use super::{digest, ip};
 
-/// The ACL is not valid: INVALIDACL.
+/// Why an ACL is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InvalidAcl;
+pub enum InvalidAcl {
+    /// Nothing in it, or something that no scheme knows: INVALIDACL.
+    Invalid,
+    /// An id that is null where Java does not look for it: MARSHALLINGERROR.
+    NullId,
+}
+
+impl From<InvalidAcl> for ErrorCode {
+    fn from(error: InvalidAcl) -> Self {
+        match error {
+            InvalidAcl::Invalid => Self::InvalidAcl,
+            InvalidAcl::NullId => Self::MarshallingError,
+        }
+    }
+}
 
 /// Removes duplicates, resolves `auth` into the connection's identities, and refuses what no scheme knows.
 pub fn normalize(rules: &AuthRules, list: Option<&[Acl]>, ids: &[Id]) -> Result<AclList, InvalidAcl> {
@@ -19,29 +33,32 @@ pub fn normalize(rules: &AuthRules, list: Option<&[Acl]>, ids: &[Id]) -> Result<
         }
     }
     if unique.is_empty() {
-        return Err(InvalidAcl);
+        return Err(InvalidAcl::Invalid);
     }
     let mut normal = Vec::with_capacity(unique.len());
     for acl in unique {
-        let scheme = acl.id.scheme.as_deref().ok_or(InvalidAcl)?;
+        let scheme = acl.id.scheme.as_deref().ok_or(InvalidAcl::Invalid)?;
         let id = acl.id.id.as_deref();
         match scheme {
-            "world" if id == Some("anyone") => normal.push(acl.clone()),
+            "world" if id.ok_or(InvalidAcl::NullId)? == "anyone" => normal.push(acl.clone()),
             "auth" => {
                 // Only schemes that authenticate count: an address proves nothing, and super has no provider.
                 let mut own = ids.iter().filter(|id| id.has_scheme("digest") && rules.knows("digest")).peekable();
-                own.peek().ok_or(InvalidAcl)?;
+                own.peek().ok_or(InvalidAcl::Invalid)?;
                 normal.extend(own.map(|id| Acl { perms: acl.perms, id: id.clone() }));
             }
             _ => {
-                let id = id.ok_or(InvalidAcl)?;
+                if !rules.knows(scheme) {
+                    return Err(InvalidAcl::Invalid);
+                }
+                let id = id.ok_or(InvalidAcl::NullId)?;
                 let valid = match scheme {
                     "digest" => digest::is_valid(id),
                     "ip" => ip::is_valid(id),
                     _ => false,
                 };
-                if !valid || !rules.knows(scheme) {
-                    return Err(InvalidAcl);
+                if !valid {
+                    return Err(InvalidAcl::Invalid);
                 }
                 normal.push(acl.clone());
             }
@@ -67,12 +84,12 @@ mod tests {
             Acl { perms: Perms::READ, id: Id::new("digest", "b:y") },
         ];
         assert_eq!(normalize(&rules, Some(&list), &ids).as_deref(), Ok(&expected[..]));
-        let invalid = |list: &[Acl]| assert_eq!(normalize(&rules, Some(list), &ids[..1]), Err(InvalidAcl));
+        let invalid = |list: &[Acl]| assert_eq!(normalize(&rules, Some(list), &ids[..1]), Err(InvalidAcl::Invalid));
         invalid(&[]);
         invalid(&[auth]);
         invalid(&[Acl { perms: 31, id: Id::new("world", "somebody") }]);
         invalid(&[Acl { perms: 31, id: Id::new("sasl", "a") }]);
         invalid(&[Acl { perms: 31, id: Id { scheme: None, id: None } }]);
-        assert_eq!(normalize(&rules, None, &ids), Err(InvalidAcl));
+        assert_eq!(normalize(&rules, None, &ids), Err(InvalidAcl::Invalid));
     }
 }

@@ -6,8 +6,8 @@ use rookeeper_protocol::types::{
     AclList, EphemeralOwner, ErrorCode, OpCode, SessionId, Stat, StatPersisted, Zxid, parent_and_name,
 };
 
-use super::{ChangeLog, Tree, ZnodeId, ZxidDigest, DIGEST_LOG_INTERVAL, DIGEST_LOG_MAX, QUOTA, ZOOKEEPER};
 use super::LIMIT_NODE;
+use super::{ChangeLog, DIGEST_LOG_INTERVAL, DIGEST_LOG_MAX, QUOTA, Tree, ZOOKEEPER, ZnodeId, ZxidDigest};
 use crate::acl::AclId;
 
 /// Is told of changes as they happen, in the order in which Java triggers watches.
@@ -126,13 +126,10 @@ impl Tree {
         let op = txn.kind();
         let result = match txn {
             Txn::Create { create, ephemeral, .. } => {
-                let owner =
-                    if *ephemeral { EphemeralOwner::Session(header.client_id) } else { EphemeralOwner::None };
+                let owner = if *ephemeral { EphemeralOwner::Session(header.client_id) } else { EphemeralOwner::None };
                 self.create(header, create, owner, changes, observer)
             }
-            Txn::CreateContainer(create) => {
-                self.create(header, create, EphemeralOwner::Container, changes, observer)
-            }
+            Txn::CreateContainer(create) => self.create(header, create, EphemeralOwner::Container, changes, observer),
             Txn::CreateTtl { create, ttl_ms } => {
                 self.create(header, create, EphemeralOwner::Ttl(*ttl_ms), changes, observer)
             }
@@ -160,13 +157,7 @@ impl Tree {
     }
 
     /// Changes a znode's fields, keeping the tree's digest right.
-    fn update(
-        &mut self,
-        id: ZnodeId,
-        path: &str,
-        changes: &mut ChangeLog,
-        change: impl FnOnce(&mut Self),
-    ) {
+    fn update(&mut self, id: ZnodeId, path: &str, changes: &mut ChangeLog, change: impl FnOnce(&mut Self)) {
         let before = self.znode_digest(path, id);
         change(self);
         let after = self.znode_digest(path, id);
@@ -301,13 +292,7 @@ impl Tree {
         Ok(stat)
     }
 
-    fn set_acl(
-        &mut self,
-        path: &str,
-        acl: &AclList,
-        version: i32,
-        changes: &mut ChangeLog,
-    ) -> Result<Stat, ErrorCode> {
+    fn set_acl(&mut self, path: &str, acl: &AclList, version: i32, changes: &mut ChangeLog) -> Result<Stat, ErrorCode> {
         let id = self.find(path).ok_or(ErrorCode::NoNode)?;
         self.update(id, path, changes, |tree| {
             let znode = tree.znode(id);
@@ -348,7 +333,8 @@ impl Tree {
     /// (`ZooKeeperServer#loadData`). Returns how many.
     pub fn kill_orphans(&mut self, sessions: impl Fn(SessionId) -> bool, changes: &mut ChangeLog) -> usize {
         let dead: Vec<SessionId> = self.ephemerals.keys().copied().filter(|session| !sessions(*session)).collect();
-        let paths: Vec<String> = dead.into_iter().flat_map(|session| self.ephemerals(session).collect::<Vec<_>>()).collect();
+        let paths: Vec<String> =
+            dead.into_iter().flat_map(|session| self.ephemerals(session).collect::<Vec<_>>()).collect();
         let zxid = self.last_zxid;
         paths.iter().filter(|path| self.delete(path, zxid, changes, &mut ()).is_ok()).count()
     }

@@ -335,13 +335,7 @@ impl Tree {
 
     /// Adds a znode below its parent and to the sets of its kind. The digest and the parent's stat are the
     /// caller's. `None` when the parent is missing.
-    fn insert(
-        &mut self,
-        path: &str,
-        data: Option<&[u8]>,
-        acl: &AclList,
-        stat: StatPersisted,
-    ) -> Option<ZnodeId> {
+    fn insert(&mut self, path: &str, data: Option<&[u8]>, acl: &AclList, stat: StatPersisted) -> Option<ZnodeId> {
         let (parent_path, name) = rookeeper_protocol::types::parent_and_name(path)?;
         let parent = self.find(parent_path)?;
         let parent_czxid = record::decode(self.arena.record(parent)).stat.czxid;

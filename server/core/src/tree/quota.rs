@@ -41,10 +41,8 @@ impl QuotaStats {
     /// Reads the text form: `count=1,bytes=2=;byteHardLimit=3;countHardLimit=4`. `None` if it is not one.
     pub fn parse(text: &str) -> Option<Self> {
         // The separators may be repeated, and a value may be followed by a stray `=`.
-        let mut pair = (
-            separated_pair(is_not::<_, _, nom::error::Error<&str>>("=,;"), is_a("="), opt(number)),
-            opt(is_a("=")),
-        );
+        let mut pair =
+            (separated_pair(is_not::<_, _, nom::error::Error<&str>>("=,;"), is_a("="), opt(number)), opt(is_a("=")));
         let pairs = separated_list0(is_a(",;"), |input| pair.parse(input));
         let (_, pairs) = all_consuming((pairs, opt(is_a(",;")))).map(|(pairs, _)| pairs).parse(text).ok()?;
         let value = |((name, value), _): ((&str, Option<i64>), _)| (name.to_owned(), value.unwrap_or(-1));

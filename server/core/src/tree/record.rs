@@ -120,14 +120,8 @@ mod tests {
     #[test]
     fn znodes_read_back() {
         let plain = StatPersisted::created(Zxid(0x1_0000_0001), 1_700_000_000_000, 0);
-        let worn = StatPersisted {
-            mzxid: Zxid(-5),
-            mtime: 3,
-            version: -1,
-            aversion: 7,
-            ephemeral_owner: i64::MIN,
-            ..plain
-        };
+        let worn =
+            StatPersisted { mzxid: Zxid(-5), mtime: 3, version: -1, aversion: 7, ephemeral_owner: i64::MIN, ..plain };
         for stat in [plain, worn, StatPersisted::default()] {
             for data in [None, Some(&b""[..]), Some(&b"data"[..])] {
                 let fields = Fields { name: "näme", data, acl: AclId(300), stat };

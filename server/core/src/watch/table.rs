@@ -217,7 +217,8 @@ impl WatchTable {
         count(&mut self.data_watches, WatchModes::IN_DATA_TABLE);
         count(&mut self.child_watches, WatchModes::IN_CHILD_TABLE);
         if old == WatchModes::default() {
-            let paths = self.connections.entry(conn).or_insert_with(|| HashSet::with_hasher(self.hash));
+            let hash = &self.hash;
+            let paths = self.connections.entry(conn).or_insert_with(|| HashSet::with_hasher(hash.clone()));
             paths.insert(id);
         } else if new == WatchModes::default()
             && let Some(paths) = self.connections.get_mut(&conn)

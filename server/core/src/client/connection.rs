@@ -1,0 +1,498 @@
+//! A connection: what a client sends, in order, and what it gets, in order.
+//!
+//! ```text
+//!  New --ConnectRequest--> Establishing --session valid--> Open --closeSession, refusal--> Ending
+//!   `------------------------- anything wrong ------------------------------------------> Ending
+//! ```
+//!
+//! Reads are answered where they arrive. A read behind a write of the same connection waits until the write is
+//! applied, and is answered before the next write of this connection is: a client sees its own writes, and not
+//! its later ones (`CommitProcessor`).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use rookeeper_protocol::client::{
+    AuthRequest, ConnectResponse, EventType, RequestHeader, WatchEvent, write_error_reply,
+};
+use rookeeper_protocol::jute::{Reader, Writer};
+use rookeeper_protocol::types::{AclList, ErrorCode, Id, OpCode, Perms, SessionId, Zxid};
+
+use super::stats::{ConnectionStats, Tally};
+use crate::acl::{AclPolicy, permits};
+use crate::pipeline::{Finished, Origin, WriteRequest};
+use crate::tree::Tree;
+use crate::watch::{ConnId, WatchTable};
+
+/// Where a connection stands; the picture is above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing was said yet.
+    New,
+    /// The session is being made or looked up; nothing is read meanwhile.
+    Establishing,
+    /// Requests are served.
+    Open,
+    /// Nothing is read any more; the connection closes once everything is written.
+    Ending,
+}
+
+/// What the driver is to do after a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// Read on.
+    Continue,
+    /// Write what there is, then close.
+    Close,
+}
+
+/// What becomes of a request, by its operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Becomes a transaction.
+    Write,
+    /// Is answered from the tree.
+    Read,
+    /// Is answered at once, whatever else is under way.
+    Immediate,
+    /// Is not known: UNIMPLEMENTED, and the connection closes.
+    Unknown,
+}
+
+impl Admission {
+    /// Sorts an operation of a client (`Request#isValid`, `ZooKeeperServer#processPacket`).
+    pub fn of(op: OpCode) -> Self {
+        match op {
+            OpCode::Create
+            | OpCode::Create2
+            | OpCode::CreateTtl
+            | OpCode::CreateContainer
+            | OpCode::Delete
+            | OpCode::SetData
+            | OpCode::SetAcl
+            | OpCode::Multi
+            | OpCode::Reconfig
+            | OpCode::CreateSession
+            | OpCode::CloseSession => Self::Write,
+            OpCode::Exists
+            | OpCode::GetData
+            | OpCode::GetAcl
+            | OpCode::GetChildren
+            | OpCode::GetChildren2
+            | OpCode::GetAllChildrenNumber
+            | OpCode::GetEphemerals
+            | OpCode::MultiRead
+            | OpCode::Sync
+            | OpCode::Ping
+            | OpCode::SetWatches
+            | OpCode::SetWatches2
+            | OpCode::AddWatch
+            | OpCode::CheckWatches
+            | OpCode::RemoveWatches
+            | OpCode::WhoAmI => Self::Read,
+            OpCode::Auth | OpCode::Sasl => Self::Immediate,
+            // Java lets clients send deleteContainer and so delete without permission; we do not.
+            OpCode::Notification | OpCode::Check | OpCode::Error | OpCode::DeleteContainer => Self::Unknown,
+        }
+    }
+}
+
+/// The watches, for readers that may not need them: a driver locks them at the first call.
+pub trait WatchAccess {
+    /// The table.
+    fn table(&mut self) -> &mut WatchTable;
+}
+
+impl WatchAccess for &mut WatchTable {
+    fn table(&mut self) -> &mut WatchTable {
+        self
+    }
+}
+
+/// What all connections share.
+#[derive(Debug, Clone)]
+pub struct ConnectionRules {
+    /// Who may do what.
+    pub acl: AclPolicy,
+    /// Longest string or buffer inside a request in bytes.
+    pub inner_length_max: i32,
+    /// `sessionRequireClientSASLAuth` or `enforce.auth.enabled`: schemes of which a connection must have one.
+    pub required_schemes: Vec<String>,
+}
+
+/// What a read looks at.
+pub struct ReadView<'a, 'w> {
+    /// The tree.
+    pub tree: &'a Tree,
+    /// The watches.
+    pub watches: &'a mut (dyn WatchAccess + 'w),
+    /// What all connections share.
+    pub rules: &'a ConnectionRules,
+    /// Monotonic milliseconds.
+    pub now_ms: i64,
+}
+
+/// A request that waits for its turn.
+#[derive(Debug)]
+enum Waiting {
+    /// A write that is in the pipeline.
+    Write,
+    /// A read behind it.
+    Read { header: RequestHeader, op: OpCode, body: Bytes, ids: Arc<[Id]>, received_ms: i64 },
+}
+
+/// One client's connection.
+#[derive(Debug)]
+pub struct Connection {
+    id: ConnId,
+    address: Box<str>,
+    ids: Arc<[Id]>,
+    phase: Phase,
+    session: SessionId,
+    timeout_ms: i32,
+    read_only_flag: Option<bool>,
+    waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
+    /// What goes out, whole frames.
+    pub out: BytesMut,
+    stats: ConnectionStats,
+    tally: Tally,
+}
+
+impl Connection {
+    /// A connection from `address` (the bare address as Java prints it).
+    pub fn new(id: ConnId, address: &str) -> Self {
+        Self {
+            id,
+            address: address.into(),
+            ids: Arc::from([Id::new("ip", address)]),
+            phase: Phase::New,
+            session: SessionId::NONE,
+            timeout_ms: 0,
+            read_only_flag: None,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            out: BytesMut::new(),
+            stats: ConnectionStats::default(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> ConnId {
+        self.id
+    }
+
+    /// Where it stands.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Its session, once the client named one or got one.
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// The timeout agreed on, in milliseconds.
+    pub fn timeout_ms(&self) -> i32 {
+        self.timeout_ms
+    }
+
+    /// The identities.
+    pub fn identities(&self) -> &Arc<[Id]> {
+        &self.ids
+    }
+
+    /// Requests that are not answered yet.
+    pub fn outstanding(&self) -> usize {
+        self.waiting.len() + usize::from(self.phase == Phase::Establishing)
+    }
+
+    /// Bytes of requests that wait.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// Its counts.
+    pub fn stats(&self) -> &ConnectionStats {
+        &self.stats
+    }
+
+    /// Begins its counts anew (`crst`).
+    pub fn reset_stats(&mut self) {
+        self.stats = ConnectionStats::default();
+    }
+
+    /// Takes what was counted since the last time.
+    pub fn take_tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    /// A packet of so many bytes was read.
+    pub fn received(&mut self, len: usize) {
+        self.stats.received += 1;
+        self.tally.received += 1;
+        self.tally.bytes_received += len as u64;
+    }
+
+    /// The client asked for a session; nothing is read until it has one.
+    pub fn establish(&mut self, session: SessionId, timeout_ms: i32, read_only_flag: Option<bool>) {
+        self.phase = Phase::Establishing;
+        self.session = session;
+        self.timeout_ms = timeout_ms;
+        self.read_only_flag = read_only_flag;
+    }
+
+    /// The request that makes the connection's new session.
+    pub fn create_session_request(&self, received_ms: i64) -> WriteRequest {
+        let origin =
+            Origin { conn: Some(self.id), session: self.session, xid: 0, op: OpCode::CreateSession, received_ms };
+        let body = Bytes::copy_from_slice(&self.timeout_ms.to_be_bytes());
+        WriteRequest { origin, ids: self.ids.clone(), body }
+    }
+
+    /// The session that the client resumes is there, or not.
+    pub fn resumed(&mut self, valid: bool) {
+        let response = match valid {
+            true => {
+                self.phase = Phase::Open;
+                ConnectResponse {
+                    protocol_version: rookeeper_protocol::client::PROTOCOL_VERSION,
+                    timeout_ms: self.timeout_ms,
+                    session_id: self.session,
+                    password: crate::session::password(self.session),
+                    read_only: self.read_only_flag,
+                }
+            }
+            false => {
+                self.phase = Phase::Ending;
+                ConnectResponse::expired(self.read_only_flag)
+            }
+        };
+        self.write_connect_response(&response);
+    }
+
+    fn write_connect_response(&mut self, response: &ConnectResponse) {
+        let start = self.out.len();
+        // A standalone server is never read-only; the flag is repeated only to those who sent one.
+        ConnectResponse { read_only: self.read_only_flag.map(|_| false), ..response.clone() }
+            .write_frame(&mut self.out);
+        self.sent(start);
+    }
+
+    /// Nothing more is read; what is written goes out first.
+    pub fn end(&mut self) {
+        self.phase = Phase::Ending;
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+    }
+
+    /// Takes one request. Writes are handed to `writes`, in order; everything else is answered into
+    /// [`Connection::out`], now or behind the write that stands before it.
+    pub fn request(
+        &mut self,
+        frame: Bytes,
+        view: &mut ReadView<'_, '_>,
+        writes: &mut Vec<WriteRequest>,
+    ) -> Disposition {
+        self.received(frame.len() + 4);
+        let mut reader = Reader::new(&frame);
+        let Ok(header) = RequestHeader::read(&mut reader) else {
+            // Java's reader throws, and the connection closes without a word.
+            return self.close();
+        };
+        let body = frame.slice(reader.position()..);
+        let op = OpCode::from_number(header.op);
+        match op.map_or(Admission::Unknown, Admission::of) {
+            Admission::Immediate if op == Some(OpCode::Auth) => return self.auth(header, &body, view.rules),
+            Admission::Immediate => return self.sasl(header, &body, view.rules),
+            _ => {}
+        }
+        if !self.is_authenticated(view.rules) {
+            let code = ErrorCode::SessionClosedRequireSaslAuth;
+            return self.refuse(header.xid, Zxid::ZERO, code);
+        }
+        let Some(op) = op.filter(|op| Admission::of(*op) != Admission::Unknown) else {
+            return self.refuse(header.xid, Zxid(-1), ErrorCode::Unimplemented);
+        };
+        if Admission::of(op) == Admission::Write {
+            self.waiting.push_back(Waiting::Write);
+            self.waiting_bytes += body.len();
+            let origin =
+                Origin { conn: Some(self.id), session: self.session, xid: header.xid, op, received_ms: view.now_ms };
+            writes.push(WriteRequest { origin, ids: self.ids.clone(), body });
+            if op == OpCode::CloseSession {
+                self.phase = Phase::Ending;
+            }
+        } else if self.waiting.is_empty() {
+            let ids = self.ids.clone();
+            self.read(header, op, &body, &ids, view.now_ms, view);
+        } else {
+            self.waiting_bytes += body.len();
+            let (ids, received_ms) = (self.ids.clone(), view.now_ms);
+            self.waiting.push_back(Waiting::Read { header, op, body, ids, received_ms });
+        }
+        Disposition::Continue
+    }
+
+    fn close(&mut self) -> Disposition {
+        self.end();
+        Disposition::Close
+    }
+
+    /// Answers with an error and closes.
+    fn refuse(&mut self, xid: i32, zxid: Zxid, code: ErrorCode) -> Disposition {
+        let start = self.out.len();
+        write_error_reply(&mut self.out, xid, zxid, code);
+        self.sent(start);
+        self.close()
+    }
+
+    fn is_authenticated(&self, rules: &ConnectionRules) -> bool {
+        let required = &rules.required_schemes;
+        required.is_empty() || required.iter().any(|scheme| self.ids.iter().any(|id| id.has_scheme(scheme)))
+    }
+
+    /// auth: answered at once, before everything that waits.
+    fn auth(&mut self, header: RequestHeader, body: &[u8], rules: &ConnectionRules) -> Disposition {
+        let mut reader = Reader::with_limit(body, rules.inner_length_max);
+        let Ok(request) = AuthRequest::read(&mut reader) else { return self.close() };
+        let won = rules.acl.auth.authenticate(request.scheme.as_deref(), request.auth, &self.address);
+        let Some(won) = won else {
+            return self.refuse(header.xid, Zxid::ZERO, ErrorCode::AuthFailed);
+        };
+        let fresh: Vec<Id> = won.0.into_iter().filter(|id| !self.ids.contains(id)).collect();
+        if !fresh.is_empty() {
+            self.ids = self.ids.iter().cloned().chain(fresh).collect();
+        }
+        let start = self.out.len();
+        write_error_reply(&mut self.out, header.xid, Zxid::ZERO, ErrorCode::Ok);
+        self.sent(start);
+        Disposition::Continue
+    }
+
+    /// sasl: without a configuration for it Java answers OK with a null token, and the client goes on without.
+    fn sasl(&mut self, header: RequestHeader, body: &[u8], rules: &ConnectionRules) -> Disposition {
+        // Java's reader throws, or stumbles over a null token: the connection closes without a word.
+        if !matches!(Reader::with_limit(body, rules.inner_length_max).buffer(), Ok(Some(_))) {
+            return self.close();
+        }
+        let start = rookeeper_protocol::client::write_reply_header(&mut self.out, header.xid, Zxid::ZERO);
+        self.out.null();
+        rookeeper_protocol::client::finish_frame(&mut self.out, start);
+        self.sent(start);
+        Disposition::Continue
+    }
+
+    /// A frame was written from `start` on.
+    pub(super) fn sent(&mut self, start: usize) {
+        self.stats.sent += 1;
+        self.tally.response((self.out.len() - start).saturating_sub(4) as u64);
+    }
+
+    /// A request was answered.
+    pub(super) fn answered(&mut self, xid: i32, zxid: Zxid, op: OpCode, received_ms: i64, now_ms: i64) {
+        let latency_ms = (now_ms - received_ms).max(0);
+        let stats = &mut self.stats;
+        // Java leaves the numbers of pings, auth and watch packets out.
+        if xid >= 0 {
+            stats.last_cxid = i64::from(xid);
+        }
+        stats.last_zxid = zxid.0;
+        stats.last_op = short_name(op);
+        stats.last_response_ms = now_ms;
+        stats.last_latency_ms = latency_ms;
+        stats.count += 1;
+        stats.total_latency_ms += latency_ms as u64;
+        stats.min_latency_ms = stats.min_latency_ms.min(latency_ms);
+        stats.max_latency_ms = stats.max_latency_ms.max(latency_ms);
+        self.tally.latency(latency_ms);
+    }
+
+    /// A watch fired. Only those who may read the znode learn of it.
+    pub fn event(&mut self, policy: &AclPolicy, event: EventType, path: &str, zxid: Zxid, acl: &AclList) {
+        if self.phase == Phase::Ending || !permits(policy, acl, Perms::READ, &self.ids) {
+            return;
+        }
+        let start = self.out.len();
+        WatchEvent::write_frame(&mut self.out, event, path, zxid);
+        self.tally.watch_bytes += (self.out.len() - start) as u64;
+        self.sent(start);
+    }
+
+    /// A write of this connection has its result: it is answered, and so are the reads behind it.
+    pub fn finished(&mut self, finished: &Finished<'_>, view: &mut ReadView<'_, '_>) {
+        let origin = finished.origin;
+        if finished.begins_session() {
+            self.answered(origin.xid, finished.zxid, origin.op, origin.received_ms, view.now_ms);
+            if self.phase == Phase::Establishing {
+                self.phase = Phase::Open;
+            } else {
+                self.take_write();
+            }
+            let response = finished.connect_response(self.timeout_ms, self.read_only_flag);
+            self.write_connect_response(&response);
+        } else if !self.take_write() {
+            // The connection was told to end meanwhile.
+            return;
+        } else {
+            let start = self.out.len();
+            finished.write_reply(&mut self.out);
+            self.sent(start);
+            self.answered(origin.xid, finished.zxid, origin.op, origin.received_ms, view.now_ms);
+        }
+        if finished.closes() {
+            self.end();
+            return;
+        }
+        self.run_waiting_reads(view);
+    }
+
+    /// Takes the write in front off the queue.
+    fn take_write(&mut self) -> bool {
+        matches!(self.waiting.pop_front(), Some(Waiting::Write))
+    }
+
+    fn run_waiting_reads(&mut self, view: &mut ReadView<'_, '_>) {
+        while let Some(Waiting::Read { .. }) = self.waiting.front() {
+            if let Some(Waiting::Read { header, op, body, ids, received_ms }) = self.waiting.pop_front() {
+                self.read(header, op, &body, &ids, received_ms, view);
+            }
+        }
+        if self.waiting.is_empty() {
+            self.waiting_bytes = 0;
+        }
+    }
+}
+
+/// Java's short name of an operation, as `cons` prints it.
+fn short_name(op: OpCode) -> &'static str {
+    match op {
+        OpCode::Ping => "PING",
+        OpCode::CreateSession => "SESS",
+        OpCode::Multi => "MULT",
+        OpCode::MultiRead => "MLTR",
+        OpCode::Create | OpCode::Create2 | OpCode::CreateTtl | OpCode::CreateContainer => "CREA",
+        OpCode::Delete | OpCode::DeleteContainer => "DELE",
+        OpCode::SetData => "SETD",
+        OpCode::Reconfig => "RECO",
+        OpCode::SetAcl => "SETA",
+        OpCode::CloseSession => "CLOS",
+        OpCode::Sync => "SYNC",
+        OpCode::Check => "CHEC",
+        OpCode::Exists => "EXIS",
+        OpCode::GetData => "GETD",
+        OpCode::SetWatches => "SETW",
+        OpCode::SetWatches2 => "STW2",
+        OpCode::AddWatch => "ADDW",
+        OpCode::GetAcl => "GETA",
+        OpCode::GetChildren | OpCode::GetChildren2 => "GETC",
+        OpCode::GetAllChildrenNumber => "GETACN",
+        OpCode::CheckWatches => "CHKW",
+        OpCode::RemoveWatches => "REMW",
+        OpCode::WhoAmI => "HOMI",
+        OpCode::GetEphemerals => "GETE",
+        OpCode::Notification | OpCode::Error | OpCode::Auth | OpCode::Sasl => "NA",
+    }
+}

@@ -1,0 +1,124 @@
+//! From an applied transaction to a reply (`FinalRequestProcessor`).
+
+use bytes::BytesMut;
+use rookeeper_protocol::client::{
+    ConnectResponse, MULTI_END, MultiHeader, PROTOCOL_VERSION, finish_frame, write_error_reply, write_reply_header,
+};
+use rookeeper_protocol::jute::Writer;
+use rookeeper_protocol::txn::{LogEntry, Txn};
+use rookeeper_protocol::types::{ErrorCode, OpCode, Zxid};
+
+use super::request::Origin;
+use crate::session::password;
+use crate::tree::{Applied, PartResult};
+
+/// A request that has its result.
+#[derive(Debug)]
+pub struct Finished<'a> {
+    /// Where it came from.
+    pub origin: &'a Origin,
+    /// The newest transaction applied.
+    pub zxid: Zxid,
+    result: Outcome<'a>,
+}
+
+#[derive(Debug)]
+enum Outcome<'a> {
+    Applied(&'a LogEntry, &'a Applied),
+    Failed(ErrorCode),
+}
+
+impl<'a> Finished<'a> {
+    /// A request whose transaction was applied.
+    pub(super) fn applied(origin: &'a Origin, entry: &'a LogEntry, applied: &'a Applied, zxid: Zxid) -> Self {
+        let result = match &entry.txn {
+            Txn::Error { code } => Outcome::Failed(ErrorCode::from_number(*code).unwrap_or(ErrorCode::SystemError)),
+            _ => Outcome::Applied(entry, applied),
+        };
+        Self { origin, zxid, result }
+    }
+
+    /// A request that could not be decoded.
+    pub(super) fn refused(origin: &'a Origin, code: ErrorCode, zxid: Zxid) -> Self {
+        Self { origin, zxid, result: Outcome::Failed(code) }
+    }
+
+    /// Whether the connection closes behind the reply.
+    pub fn closes(&self) -> bool {
+        self.origin.op == OpCode::CloseSession
+    }
+
+    /// Whether the request failed as a whole.
+    pub fn failed(&self) -> bool {
+        matches!(self.result, Outcome::Failed(_))
+    }
+
+    /// Whether this is the session that the connection waits for.
+    pub fn begins_session(&self) -> bool {
+        self.origin.op == OpCode::CreateSession && !self.failed()
+    }
+
+    /// The handshake's answer to a new session, with the timeout agreed on.
+    pub fn connect_response(&self, timeout_ms: i32, read_only: Option<bool>) -> ConnectResponse {
+        ConnectResponse {
+            protocol_version: PROTOCOL_VERSION,
+            timeout_ms,
+            session_id: self.origin.session,
+            password: password(self.origin.session),
+            read_only,
+        }
+    }
+
+    /// Writes the reply's frame. A session's beginning is answered by [`Finished::connect_response`] instead.
+    pub fn write_reply(&self, out: &mut BytesMut) {
+        let xid = self.origin.xid;
+        let (entry, applied) = match &self.result {
+            Outcome::Failed(code) => return write_error_reply(out, xid, self.zxid, *code),
+            Outcome::Applied(entry, applied) => (entry, applied),
+        };
+        if applied.result.error != 0 && self.origin.op != OpCode::Multi {
+            let code = ErrorCode::from_number(applied.result.error).unwrap_or(ErrorCode::SystemError);
+            return write_error_reply(out, xid, self.zxid, code);
+        }
+        let start = write_reply_header(out, xid, self.zxid);
+        match &entry.txn {
+            Txn::Multi(parts) => {
+                for (part, result) in parts.iter().zip(&applied.parts) {
+                    write_part(out, part, result);
+                }
+                MULTI_END.write(out);
+            }
+            txn => write_result(out, txn, &applied.result),
+        }
+        finish_frame(out, start);
+    }
+}
+
+/// The body of a successful change's result; a plain create tells no stat.
+fn write_result(out: &mut BytesMut, txn: &Txn, result: &PartResult) {
+    if let Txn::Create { create, .. } | Txn::CreateContainer(create) | Txn::CreateTtl { create, .. } = txn {
+        out.text(&create.path);
+        if txn.kind() == OpCode::Create {
+            return;
+        }
+    }
+    if let Some(stat) = &result.stat {
+        stat.write(out);
+    }
+}
+
+/// A multi's result. All creates that tell a stat are told as create2.
+fn write_part(out: &mut BytesMut, txn: &Txn, result: &PartResult) {
+    if result.op == OpCode::Error || result.error != 0 {
+        MultiHeader { op: OpCode::Error.number(), done: false, error: result.error }.write(out);
+        out.int(result.error);
+        return;
+    }
+    let op = match result.op {
+        OpCode::CreateTtl | OpCode::CreateContainer => OpCode::Create2,
+        OpCode::DeleteContainer => OpCode::Delete,
+        op => op,
+    };
+    MultiHeader { op: op.number(), done: false, error: 0 }.write(out);
+    write_result(out, txn, result);
+}

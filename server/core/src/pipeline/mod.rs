@@ -1,0 +1,152 @@
+//! The way of a write: admitted, prepared, logged, applied, answered.
+//!
+//! ```text
+//! request --prepare--> transaction or error --log--> flushed --apply--> reply and events
+//! ```
+//!
+//! [`Pipeline::submit`] prepares: it judges a request by the tree and by what was proposed but not applied
+//! yet, and turns it into one of Java's transactions or into an error. [`Pipeline::commit`] applies what is
+//! durable, in the order of the zxids. What stands between the two (a log here, the agreement of an ensemble
+//! later) is not the pipeline's business.
+
+mod commit;
+mod create;
+mod finish;
+mod multi;
+mod outstanding;
+mod prepare;
+mod quota;
+mod request;
+mod rules;
+
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
+use rookeeper_protocol::txn::LogEntry;
+use rookeeper_protocol::types::{ErrorCode, SessionId, Zxid};
+
+pub use commit::Connections;
+pub use finish::Finished;
+pub use request::{Origin, WriteRequest};
+pub use rules::{Now, PipelineRules};
+
+use crate::session::{SessionIds, SessionTable};
+use crate::tree::{ChangeLog, Tree};
+use crate::watch::ConnId;
+use outstanding::Outstanding;
+
+/// Something an operator should read in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A quota is exceeded; a soft one only says so.
+    QuotaExceeded {
+        /// The path that has the quota.
+        path: String,
+        /// What would be exceeded, how, and by what.
+        text: String,
+    },
+}
+
+/// What a request became.
+#[derive(Debug)]
+enum Outcome {
+    /// A transaction, or an error that has a place in the order.
+    Logged(LogEntry),
+    /// An error without a place in the order: the request could not be decoded.
+    Refused(ErrorCode),
+}
+
+/// A request on its way.
+#[derive(Debug)]
+struct Proposal {
+    request: Origin,
+    outcome: Outcome,
+    /// What it adds to quotas' counts once it is applied.
+    quota: Vec<quota::QuotaDelta>,
+}
+
+/// The state between requests and the tree.
+#[derive(Debug)]
+pub struct Pipeline {
+    rules: PipelineRules,
+    /// All sessions of the ensemble.
+    pub sessions: SessionTable,
+    ids: SessionIds,
+    /// What the image lacks.
+    pub changes: ChangeLog,
+    outstanding: Outstanding,
+    queue: VecDeque<Proposal>,
+    last_proposed: Zxid,
+    notices: Vec<Notice>,
+}
+
+impl Pipeline {
+    /// A pipeline on top of a tree, with the sessions that survived. Their clocks begin anew.
+    pub fn new(
+        rules: PipelineRules,
+        tree: &Tree,
+        sessions: impl IntoIterator<Item = (SessionId, i32)>,
+        changes: ChangeLog,
+        now: Now,
+    ) -> Self {
+        let mut table = SessionTable::new(rules.tick_ms);
+        let mut ids = SessionIds::new(rules.server_id, now.monotonic_ms);
+        for (session, timeout_ms) in sessions {
+            ids.skip(session);
+            table.track(session, timeout_ms, None, now.monotonic_ms);
+        }
+        Self {
+            outstanding: Outstanding::new(tree.digest()),
+            last_proposed: tree.last_zxid(),
+            rules,
+            sessions: table,
+            ids,
+            changes,
+            queue: VecDeque::new(),
+            notices: Vec::new(),
+        }
+    }
+
+    /// What depends on the configuration.
+    pub fn rules(&self) -> &PipelineRules {
+        &self.rules
+    }
+
+    /// Number of requests that are not answered yet.
+    pub fn in_flight(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// The newest transaction proposed.
+    pub fn last_proposed(&self) -> Zxid {
+        self.last_proposed
+    }
+
+    /// Takes what operators should read.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Prepares a request and appends its log entry, if it has one, to `log`. Returns the entry's zxid.
+    ///
+    /// Every entry must be given to the log, in this order: the zxid is spent.
+    pub fn submit(&mut self, now: Now, tree: &Tree, request: WriteRequest, log: &mut BytesMut) -> Option<Zxid> {
+        let proposal = self.prepare(now, tree, request);
+        let zxid = match &proposal.outcome {
+            Outcome::Logged(entry) => {
+                entry.write(log);
+                Some(entry.header.zxid)
+            }
+            Outcome::Refused(_) => None,
+        };
+        self.queue.push_back(proposal);
+        zxid
+    }
+
+    /// A new session for a connection, tracked from now on; its createSession request is what comes next.
+    pub fn begin_session(&mut self, now: Now, timeout_ms: i32, conn: ConnId) -> SessionId {
+        let session = self.ids.next_id();
+        self.sessions.track(session, timeout_ms, Some(conn), now.monotonic_ms);
+        session
+    }
+}

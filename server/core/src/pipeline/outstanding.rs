@@ -1,0 +1,260 @@
+//! What was proposed but not applied yet (`ZooKeeperServer#outstandingChanges`).
+//!
+//! A request is judged by the state that it will meet. That is the tree's, with the changes on top that are
+//! still on their way.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use rookeeper_protocol::txn::znode_digest;
+use rookeeper_protocol::types::{Acl, AclList, ErrorCode, SessionId, StatPersisted, Zxid};
+
+use super::quota::QuotaDelta;
+use crate::acl::{AclId, AclPolicy, permits};
+use crate::tree::Tree;
+
+/// A znode's ACL, in the tree or on its way there.
+#[derive(Debug, Clone)]
+pub(super) enum AclSource {
+    Tree(AclId),
+    Proposed(AclList),
+}
+
+impl AclSource {
+    /// Whether one of `perms` is granted to a connection with these identities.
+    pub(super) fn permits(
+        &self,
+        tree: &Tree,
+        policy: &AclPolicy,
+        perms: i32,
+        ids: &[rookeeper_protocol::types::Id],
+    ) -> bool {
+        let list: &[Acl] = match self {
+            Self::Tree(id) if tree.acls().permits_world(*id, perms) => return true,
+            Self::Tree(id) => tree.acls().entries(*id),
+            Self::Proposed(list) => list,
+        };
+        permits(policy, list, perms, ids)
+    }
+}
+
+/// A znode's data, in the tree or on their way there.
+#[derive(Debug, Clone)]
+pub(super) enum DataSource {
+    Tree,
+    Proposed(Option<Bytes>),
+}
+
+/// The state a request will meet at a path.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    pub(super) stat: StatPersisted,
+    pub(super) num_children: u32,
+    pub(super) acl: AclSource,
+    pub(super) data: DataSource,
+    /// Its part in the tree's digest.
+    pub(super) digest: i64,
+}
+
+impl Record {
+    /// Length of the data in bytes.
+    pub(super) fn data_len(&self, tree: &Tree, path: &str) -> usize {
+        match &self.data {
+            DataSource::Tree => tree.get(path).and_then(|znode| znode.data.map(<[u8]>::len)).unwrap_or(0),
+            DataSource::Proposed(data) => data.as_ref().map_or(0, Bytes::len),
+        }
+    }
+}
+
+/// A proposed state: the znode as it will be, or gone.
+#[derive(Debug, Clone)]
+struct Change {
+    zxid: Zxid,
+    record: Option<Record>,
+}
+
+/// Changes on their way, and what they add up to.
+#[derive(Debug)]
+pub(super) struct Outstanding {
+    changes: BTreeMap<Box<str>, Change>,
+    /// Paths in the order of their changes, to forget them again.
+    order: VecDeque<(Zxid, Box<str>)>,
+    /// Ephemeral znodes on their way.
+    owned: BTreeMap<SessionId, BTreeSet<Box<str>>>,
+    /// What quotas' counts will gain.
+    quota: BTreeMap<String, QuotaDelta>,
+    /// The tree's digest with all of it applied.
+    pub(super) digest: i64,
+    /// Undo information while a multi is prepared.
+    undo: Option<Undo>,
+}
+
+/// The state before a multi.
+#[derive(Debug)]
+struct Undo {
+    changes: Vec<(Box<str>, Option<Change>)>,
+    digest: i64,
+    order_len: usize,
+}
+
+impl Outstanding {
+    pub(super) fn new(digest: i64) -> Self {
+        Self {
+            changes: BTreeMap::new(),
+            order: VecDeque::new(),
+            owned: BTreeMap::new(),
+            quota: BTreeMap::new(),
+            digest,
+            undo: None,
+        }
+    }
+
+    /// The state at `path`.
+    pub(super) fn record(&self, tree: &Tree, path: &str) -> Result<Record, ErrorCode> {
+        let path = canonical(path);
+        if !self.changes.is_empty()
+            && let Some(change) = self.changes.get(path)
+        {
+            return change.record.clone().ok_or(ErrorCode::NoNode);
+        }
+        let id = tree.find(path).ok_or(ErrorCode::NoNode)?;
+        let znode = tree.znode(id);
+        Ok(Record {
+            stat: znode.stat,
+            num_children: znode.num_children,
+            acl: AclSource::Tree(znode.acl),
+            data: DataSource::Tree,
+            digest: tree.znode_digest(path, id),
+        })
+    }
+
+    /// Proposes a state at `path`; the digest follows.
+    pub(super) fn put(&mut self, tree: &Tree, zxid: Zxid, path: &str, mut record: Record) {
+        let path = canonical(path);
+        let old = record.digest;
+        record.digest = digest_of(tree, path, &record);
+        self.digest = self.digest.wrapping_sub(old).wrapping_add(record.digest);
+        let owner = record.stat.ephemeral_owner;
+        if owner != 0 {
+            self.owned.entry(SessionId(owner)).or_default().insert(path.into());
+        }
+        self.set(zxid, path, Some(record));
+    }
+
+    /// Proposes that the znode at `path`, now in this state, goes.
+    pub(super) fn remove(&mut self, zxid: Zxid, path: &str, record: &Record) {
+        let path = canonical(path);
+        self.digest = self.digest.wrapping_sub(record.digest);
+        self.set(zxid, path, None);
+    }
+
+    fn set(&mut self, zxid: Zxid, path: &str, record: Option<Record>) {
+        let key: Box<str> = path.into();
+        let old = self.changes.insert(key.clone(), Change { zxid, record });
+        if let Some(undo) = &mut self.undo {
+            undo.changes.push((key.clone(), old));
+        }
+        self.order.push_back((zxid, key));
+    }
+
+    /// The paths that session `owner` will own, in the order of their names.
+    pub(super) fn ephemerals(&self, tree: &Tree, owner: SessionId) -> BTreeSet<String> {
+        let mut paths: BTreeSet<String> = tree.ephemerals(owner).collect();
+        paths.extend(self.owned.get(&owner).into_iter().flatten().map(|path| path.to_string()));
+        let lives = |path: &String| self.record(tree, path).is_ok_and(|record| record.stat.ephemeral_owner == owner.0);
+        paths.retain(lives);
+        paths
+    }
+
+    /// What a quota's counts will gain.
+    pub(super) fn quota_gain(&self, path: &str) -> (i64, i64) {
+        self.quota.get(path).map_or((0, 0), |delta| (delta.count, delta.bytes))
+    }
+
+    pub(super) fn add_quota(&mut self, delta: &QuotaDelta) {
+        let sum = self.quota.entry(delta.path.clone()).or_insert_with(|| QuotaDelta::none(&delta.path));
+        sum.count += delta.count;
+        sum.bytes += delta.bytes;
+    }
+
+    pub(super) fn take_quota(&mut self, delta: &QuotaDelta) {
+        if let Some(sum) = self.quota.get_mut(&delta.path) {
+            sum.count -= delta.count;
+            sum.bytes -= delta.bytes;
+            if sum.count == 0 && sum.bytes == 0 {
+                self.quota.remove(&delta.path);
+            }
+        }
+    }
+
+    /// A multi begins: what follows may be taken back.
+    pub(super) fn begin(&mut self) {
+        self.undo = Some(Undo { changes: Vec::new(), digest: self.digest, order_len: self.order.len() });
+    }
+
+    /// The multi is complete.
+    pub(super) fn keep(&mut self) {
+        self.undo = None;
+    }
+
+    /// The multi failed: everything since it began is forgotten.
+    pub(super) fn roll_back(&mut self) {
+        let Some(undo) = self.undo.take() else { return };
+        for (path, old) in undo.changes.into_iter().rev() {
+            match old {
+                Some(old) => self.changes.insert(path, old),
+                None => self.changes.remove(&path),
+            };
+        }
+        self.order.truncate(undo.order_len);
+        self.digest = undo.digest;
+        // Paths that stay in `owned` do no harm: whether a znode lives is asked again.
+    }
+
+    /// Everything up to `zxid` is in the tree now.
+    pub(super) fn applied(&mut self, zxid: Zxid) {
+        while let Some((changed, path)) = self.order.front() {
+            if *changed > zxid {
+                break;
+            }
+            if let Some(change) = self.changes.get(path)
+                && change.zxid == *changed
+            {
+                let owner = change.record.as_ref().map_or(0, |record| record.stat.ephemeral_owner);
+                self.forget_owner(SessionId(owner), &path.clone());
+                if let Some((_, path)) = self.order.pop_front() {
+                    self.changes.remove(&path);
+                }
+            } else {
+                self.order.pop_front();
+            }
+        }
+        if self.order.is_empty() {
+            self.owned.clear();
+        }
+    }
+
+    fn forget_owner(&mut self, owner: SessionId, path: &str) {
+        if let Some(paths) = self.owned.get_mut(&owner) {
+            paths.remove(path);
+            if paths.is_empty() {
+                self.owned.remove(&owner);
+            }
+        }
+    }
+}
+
+/// The root lies under one name here.
+fn canonical(path: &str) -> &str {
+    if path == "/" { "" } else { path }
+}
+
+fn digest_of(tree: &Tree, path: &str, record: &Record) -> i64 {
+    if !tree.rules().digest {
+        return 0;
+    }
+    match &record.data {
+        DataSource::Tree => znode_digest(path, tree.get(path).and_then(|znode| znode.data), &record.stat),
+        DataSource::Proposed(data) => znode_digest(path, data.as_deref(), &record.stat),
+    }
+}

@@ -1,0 +1,289 @@
+//! From a request to a transaction or an error (`PrepRequestProcessor`).
+//!
+//! The order of the checks is Java's: a client sees which of two errors comes first. A request that fails has
+//! its zxid spent all the same and is logged as an error, since that is what Java does and members of an
+//! ensemble must count alike.
+
+use bytes::Bytes;
+use rookeeper_protocol::client::{
+    CreateRequest, DeleteRequest, MultiRequest, ReconfigRequest, SetAclRequest, SetDataRequest, Text,
+};
+use rookeeper_protocol::jute::{DecodeError, Reader};
+use rookeeper_protocol::txn::{DIGEST_VERSION, LogEntry, Txn, TxnDigest, TxnHeader};
+use rookeeper_protocol::types::{ErrorCode, OpCode, Perms, SessionId, Zxid, parent_and_name, validate_path};
+
+use super::outstanding::{DataSource, Record};
+use super::quota::QuotaDelta;
+use super::{Now, Outcome, Pipeline, Proposal, WriteRequest};
+use crate::acl::normalize;
+use crate::tree::{SPECIAL_PATHS, Tree};
+
+/// What all steps of one preparation share.
+pub(super) struct Context<'a> {
+    pub(super) tree: &'a Tree,
+    pub(super) request: &'a WriteRequest,
+    pub(super) zxid: Zxid,
+    pub(super) wall_ms: i64,
+    pub(super) quota: Vec<QuotaDelta>,
+}
+
+/// A request, decoded.
+enum Op<'a> {
+    Create(OpCode, CreateRequest<'a>),
+    Delete(DeleteRequest<'a>),
+    Reap(&'a str),
+    SetData(SetDataRequest<'a>),
+    SetAcl(SetAclRequest<'a>),
+    Multi(MultiRequest<'a>),
+    Reconfig,
+    CreateSession(i32),
+    CloseSession,
+}
+
+fn decode<'a>(op: OpCode, body: &'a [u8], inner_length_max: i32) -> Result<Op<'a>, DecodeError> {
+    let reader = &mut Reader::with_limit(body, inner_length_max);
+    Ok(match op {
+        OpCode::Create | OpCode::Create2 | OpCode::CreateContainer => Op::Create(op, CreateRequest::read(reader)?),
+        OpCode::CreateTtl => Op::Create(op, CreateRequest::read_ttl(reader)?),
+        OpCode::Delete => Op::Delete(DeleteRequest::read(reader)?),
+        OpCode::DeleteContainer => Op::Reap(std::str::from_utf8(body).unwrap_or_default()),
+        OpCode::SetData => Op::SetData(SetDataRequest::read(reader)?),
+        OpCode::SetAcl => Op::SetAcl(SetAclRequest::read(reader)?),
+        OpCode::Multi => Op::Multi(MultiRequest::read(reader)?),
+        OpCode::Reconfig => ReconfigRequest::read(reader).map(|_| Op::Reconfig)?,
+        OpCode::CreateSession => Op::CreateSession(reader.int()?),
+        OpCode::CloseSession => Op::CloseSession,
+        // Admission sends nothing else here; what came all the same cannot be decoded.
+        other => {
+            let kind = rookeeper_protocol::jute::DecodeErrorKind::InvalidOperation(other.number());
+            return Err(reader.error(kind));
+        }
+    })
+}
+
+impl Pipeline {
+    pub(super) fn prepare(&mut self, now: Now, tree: &Tree, request: WriteRequest) -> Proposal {
+        let refused = |request: WriteRequest, code| Proposal {
+            request: request.origin,
+            outcome: Outcome::Refused(code),
+            quota: Vec::new(),
+        };
+        let decoded = decode(request.origin.op, &request.body, self.rules.inner_length_max);
+        if decoded.is_err() && request.origin.op != OpCode::Multi {
+            return refused(request, ErrorCode::MarshallingError);
+        }
+        self.last_proposed = self.last_proposed.next();
+        let zxid = self.last_proposed;
+        let mut context = Context { tree, request: &request, zxid, wall_ms: now.wall_ms, quota: Vec::new() };
+        let prepared = match decoded {
+            Ok(op) => self.prepare_op(now, &mut context, op),
+            Err(_) => Err(ErrorCode::MarshallingError),
+        };
+        let quota = context.quota;
+        let (txn, digest) = match prepared {
+            Ok(txn) => (txn, self.digest(tree)),
+            Err(code) => (Txn::Error { code: code.number() }, None),
+        };
+        let header = TxnHeader {
+            client_id: request.origin.session,
+            cxid: request.origin.xid,
+            zxid,
+            time: now.wall_ms,
+            kind: txn.kind().number(),
+        };
+        Proposal { request: request.origin, outcome: Outcome::Logged(LogEntry { header, txn, digest }), quota }
+    }
+
+    fn digest(&self, tree: &Tree) -> Option<TxnDigest> {
+        tree.rules().digest.then_some(TxnDigest { version: DIGEST_VERSION, tree_digest: self.outstanding.digest })
+    }
+
+    fn prepare_op(&mut self, now: Now, context: &mut Context<'_>, op: Op<'_>) -> Result<Txn, ErrorCode> {
+        match op {
+            Op::Create(op, create) => self.prepare_create(context, op, &create),
+            Op::Delete(delete) => self.prepare_delete(context, &delete),
+            Op::Reap(path) => self.prepare_reap(context, path),
+            Op::SetData(set) => self.prepare_set_data(context, &set),
+            Op::SetAcl(set) => self.prepare_set_acl(context, &set),
+            Op::Multi(multi) => self.prepare_multi(context, &multi),
+            Op::Reconfig if !self.rules.reconfig_enabled => Err(ErrorCode::ReconfigDisabled),
+            Op::Reconfig => {
+                self.check_session(context.request.origin.session)?;
+                // There is nothing to reconfigure in a server that stands alone.
+                Err(ErrorCode::Unimplemented)
+            }
+            Op::CreateSession(timeout_ms) => {
+                let origin = &context.request.origin;
+                self.sessions.track(origin.session, timeout_ms, origin.conn, now.monotonic_ms);
+                Ok(Txn::CreateSession { timeout_ms })
+            }
+            Op::CloseSession => Ok(self.prepare_close_session(context)),
+        }
+    }
+
+    /// Whether the session may do anything (`SessionTrackerImpl#checkSession`).
+    pub(super) fn check_session(&self, session: SessionId) -> Result<(), ErrorCode> {
+        match self.sessions.get(session) {
+            None => Err(ErrorCode::UnknownSession),
+            Some(session) if session.closing => Err(ErrorCode::SessionExpired),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Whether the connection has the permission.
+    pub(super) fn check_acl(&self, context: &Context<'_>, record: &Record, perms: i32) -> Result<(), ErrorCode> {
+        let permitted = record.acl.permits(context.tree, &self.rules.acl, perms, &context.request.ids);
+        if permitted { Ok(()) } else { Err(ErrorCode::NoAuth) }
+    }
+
+    /// The ACL of a request with `auth` resolved.
+    pub(super) fn normalize_acl(
+        &self,
+        context: &Context<'_>,
+        acl: Option<&[rookeeper_protocol::types::Acl]>,
+    ) -> Result<rookeeper_protocol::types::AclList, ErrorCode> {
+        normalize(&self.rules.acl.auth, acl, &context.request.ids).map_err(ErrorCode::from)
+    }
+
+    pub(super) fn prepare_delete(
+        &mut self,
+        context: &mut Context<'_>,
+        delete: &DeleteRequest<'_>,
+    ) -> Result<Txn, ErrorCode> {
+        self.check_session(context.request.origin.session)?;
+        let path = present(&delete.path)?;
+        let parent_path = deletable(path)?;
+        let parent = self.outstanding.record(context.tree, parent_path)?;
+        self.check_acl(context, &parent, Perms::DELETE)?;
+        let record = self.outstanding.record(context.tree, path)?;
+        next_version(record.stat.version, delete.version)?;
+        if record.num_children > 0 {
+            return Err(ErrorCode::NotEmpty);
+        }
+        self.propose_removal(context, parent_path, parent, path, &record);
+        Ok(Txn::Delete { op: OpCode::Delete, path: path.into() })
+    }
+
+    /// The removal of a container or TTL znode by the server itself: nobody's permission is asked, but whether
+    /// the znode is still empty.
+    fn prepare_reap(&mut self, context: &mut Context<'_>, path: &str) -> Result<Txn, ErrorCode> {
+        let parent_path = deletable(path)?;
+        let record = self.outstanding.record(context.tree, path)?;
+        if record.num_children > 0 {
+            return Err(ErrorCode::NotEmpty);
+        }
+        let owner = rookeeper_protocol::types::EphemeralOwner::decode(
+            record.stat.ephemeral_owner,
+            context.tree.rules().extended_types,
+        );
+        if matches!(owner, Ok(rookeeper_protocol::types::EphemeralOwner::Session(_))) {
+            return Err(ErrorCode::BadVersion);
+        }
+        let parent = self.outstanding.record(context.tree, parent_path)?;
+        self.propose_removal(context, parent_path, parent, path, &record);
+        Ok(Txn::Delete { op: OpCode::DeleteContainer, path: path.into() })
+    }
+
+    fn propose_removal(
+        &mut self,
+        context: &mut Context<'_>,
+        parent_path: &str,
+        mut parent: Record,
+        path: &str,
+        record: &Record,
+    ) {
+        let bytes = if self.rules.enforce_quota { record.data_len(context.tree, path) as i64 } else { 0 };
+        self.free_quota(context.tree, path, bytes, &mut context.quota);
+        parent.num_children = parent.num_children.saturating_sub(1);
+        parent.stat.pzxid = context.zxid;
+        self.outstanding.put(context.tree, context.zxid, parent_path, parent);
+        self.outstanding.remove(context.zxid, path, record);
+    }
+
+    pub(super) fn prepare_set_data(
+        &mut self,
+        context: &mut Context<'_>,
+        set: &SetDataRequest<'_>,
+    ) -> Result<Txn, ErrorCode> {
+        self.check_session(context.request.origin.session)?;
+        let path = legal(&set.path)?;
+        let mut record = self.outstanding.record(context.tree, path)?;
+        self.check_acl(context, &record, Perms::WRITE)?;
+        if self.rules.enforce_quota {
+            let gained = set.data.map_or(0, <[u8]>::len) as i64 - record.data_len(context.tree, path) as i64;
+            self.check_quota(context.tree, path, 0, gained, &mut context.quota)?;
+        }
+        let version = next_version(record.stat.version, set.version)?;
+        let data = set.data.map(|data| context.request.body.slice_ref(data));
+        record.stat.version = version;
+        record.stat.mtime = context.wall_ms;
+        record.stat.mzxid = context.zxid;
+        record.data = DataSource::Proposed(data.clone());
+        self.outstanding.put(context.tree, context.zxid, path, record);
+        Ok(Txn::SetData { op: OpCode::SetData, path: path.into(), data, version })
+    }
+
+    fn prepare_set_acl(&mut self, context: &mut Context<'_>, set: &SetAclRequest<'_>) -> Result<Txn, ErrorCode> {
+        self.check_session(context.request.origin.session)?;
+        let path = legal(&set.path)?;
+        let acl = self.normalize_acl(context, set.acl.as_deref())?;
+        let mut record = self.outstanding.record(context.tree, path)?;
+        self.check_acl(context, &record, Perms::ADMIN)?;
+        let version = next_version(record.stat.aversion, set.version)?;
+        record.stat.aversion = version;
+        // What follows is judged by the new list at once.
+        record.acl = super::outstanding::AclSource::Proposed(acl.clone());
+        self.outstanding.put(context.tree, context.zxid, path, record);
+        Ok(Txn::SetAcl { path: path.into(), acl, version })
+    }
+
+    fn prepare_close_session(&mut self, context: &mut Context<'_>) -> Txn {
+        let session = context.request.origin.session;
+        let paths = self.outstanding.ephemerals(context.tree, session);
+        for path in &paths {
+            let Some((parent_path, _)) = parent_and_name(path) else { continue };
+            let (Ok(parent), Ok(record)) =
+                (self.outstanding.record(context.tree, parent_path), self.outstanding.record(context.tree, path))
+            else {
+                continue;
+            };
+            self.propose_removal(context, parent_path, parent, path, &record);
+        }
+        self.sessions.set_closing(session);
+        let paths = paths.into_iter().map(String::into_boxed_str).collect();
+        Txn::CloseSession { paths: self.rules.close_session_txn.then_some(paths) }
+    }
+}
+
+/// A path that must be there. Java stumbles over a null one in the middle of the operation.
+pub(super) fn present<'a>(path: &'a Text<'_>) -> Result<&'a str, ErrorCode> {
+    path.as_deref().ok_or(ErrorCode::MarshallingError)
+}
+
+/// A path that must be there and be legal in all respects. Here Java does look for null.
+pub(super) fn legal<'a>(path: &'a Text<'_>) -> Result<&'a str, ErrorCode> {
+    let path = path.as_deref().ok_or(ErrorCode::BadArguments)?;
+    validate_path(path).map_err(|_| ErrorCode::BadArguments)?;
+    Ok(path)
+}
+
+/// The parent of a path that may be deleted (`PrepRequestProcessor#getParentPathAndValidate`).
+fn deletable(path: &str) -> Result<&str, ErrorCode> {
+    match parent_and_name(path) {
+        Some((parent, _)) if !path.contains('\0') && !SPECIAL_PATHS.contains(&path) => Ok(parent),
+        _ => Err(ErrorCode::BadArguments),
+    }
+}
+
+/// Compares a version with the one expected (-1 is any), and counts it up.
+pub(super) fn next_version(current: i32, expected: i32) -> Result<i32, ErrorCode> {
+    if expected != -1 && expected != current {
+        return Err(ErrorCode::BadVersion);
+    }
+    Ok(current.wrapping_add(1))
+}
+
+/// The data of a request, kept alive by its frame.
+pub(super) fn owned_data(request: &WriteRequest, data: Option<&[u8]>) -> Option<Bytes> {
+    data.map(|data| request.body.slice_ref(data))
+}
