@@ -107,7 +107,9 @@ impl<'s> Player<'s> {
             Step::Send(conn, number, request) => {
                 let contents = Body::new().int(*number).int(request.op).body(request.body.clone());
                 let bytes = crate::raw_client::frame(&contents.bytes(self.view.base()));
-                self.send(conn, &bytes, Some(Pending::Request { number: *number, op: request.op }));
+                // A ping is answered with its own number, whichever was sent (`FinalRequestProcessor`).
+                let number = if request.op == OpCode::Ping.number() { xid::PING } else { *number };
+                self.send(conn, &bytes, Some(Pending::Request { number, op: request.op }));
             }
             Step::SendRaw(conn, bytes) => self.send(conn, bytes, None),
             Step::Read(conn, frames) => {

@@ -77,6 +77,36 @@ impl Hello {
     }
 }
 
+impl std::fmt::Display for Hello {
+    /// Only what is out of the ordinary.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let usual = Self::default();
+        write!(f, "session={:?}", self.session)?;
+        if self.protocol_version != usual.protocol_version {
+            write!(f, " version={}", self.protocol_version)?;
+        }
+        if let Some(seen) = self.last_zxid_seen {
+            write!(f, " seen=base+{seen}")?;
+        }
+        if self.timeout_ms != usual.timeout_ms {
+            write!(f, " timeout={}", self.timeout_ms)?;
+        }
+        if self.password != usual.password {
+            write!(f, " password={:?}", self.password)?;
+        }
+        if self.read_only != usual.read_only {
+            write!(f, " read_only={:?}", self.read_only)?;
+        }
+        if !self.trailing.is_empty() {
+            write!(f, " and {} bytes more", self.trailing.len())?;
+        }
+        if let Some(cut) = self.cut {
+            write!(f, " cut to {cut} bytes")?;
+        }
+        Ok(())
+    }
+}
+
 /// What is done to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
@@ -235,6 +265,11 @@ impl Script {
         self.step(Step::WaitUntil { path: path.to_owned(), exists: false });
     }
 
+    /// Waits until a znode is there.
+    pub fn wait_there(&mut self, path: &str) {
+        self.step(Step::WaitUntil { path: path.to_owned(), exists: true });
+    }
+
     /// Ends the server and starts it again.
     pub fn restart(&mut self, control: Control) {
         self.step(Step::Server(control));
@@ -245,7 +280,7 @@ impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Open(conn) => write!(f, "{conn}: open"),
-            Self::Hello(conn, hello) => write!(f, "{conn}: {hello:?}"),
+            Self::Hello(conn, hello) => write!(f, "{conn}: connect {hello}"),
             Self::Send(conn, number, request) => write!(f, "{conn}: send xid={number} {}", request.label),
             Self::SendRaw(conn, bytes) => {
                 write!(f, "{conn}: send {} bytes {}", bytes.len(), crate::view::hex(bytes))
