@@ -162,6 +162,8 @@ fn open_existing<F: Fs, K: Kv>(
     replay: &mut dyn Replay,
 ) -> Result<(Store<F, K>, Recovered)> {
     let started = Instant::now();
+    // The name of the format file may have been seen and yet not be durable, if the flush after it failed.
+    fs.sync_dir(&layout.root).map_err(StorageError::io("flush", &layout.root))?;
     let survey = Survey::headers(fs, &layout.log, Some(store))?;
     let image = match Image::open(open_kv(&layout.image)?, &layout.image)? {
         Ok(image) => image,

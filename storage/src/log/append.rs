@@ -91,7 +91,10 @@ impl<F: Fs> LogWriter<F> {
         }
         let path = last.path(dir);
         let mut file = fs.open(&path, Access::ReadWrite).map_err(StorageError::io("open", &path))?;
-        cut_and_settle(&mut file, &path, end.unproven_offset, end.offset)?;
+        // Before the first record is proven, neither is the header, nor the file's name.
+        let from = if end.unproven_offset == HEADER_BYTES as u64 { 0 } else { end.unproven_offset };
+        cut_and_settle(&mut file, &path, from, end.offset)?;
+        fs.sync_dir(dir).map_err(StorageError::io("flush", dir))?;
         let mut writer = Self::new(fs, dir, options, segments.into(), file, end.offset);
         writer.offset = end.offset;
         writer.next_sequence = end.next_sequence;

@@ -147,6 +147,7 @@ fn headers<F: Fs>(fs: &F, dir: &Path) -> Result<(Vec<Segment>, Vec<PathBuf>)> {
             }
             // A header is flushed before the first record is written: a crash came between the file and its header.
             HeaderFound::Broken { rest_is_zero: true } if is_last => {
+                tracing::warn!(path = %path.display(), "this segment was begun and not finished; nothing is lost with it");
                 void.push(path);
                 continue;
             }

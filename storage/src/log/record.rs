@@ -79,6 +79,7 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn sample() -> (RecordHeader, Vec<u8>) {

@@ -139,6 +139,7 @@ pub(super) fn list<F: Fs>(fs: &F, dir: &Path) -> Result<Vec<u64>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
