@@ -22,14 +22,13 @@ const TIMEOUT_MS: i32 = 600_000;
 pub struct ControlClient {
     client: RawClient,
     session: i64,
-    next_xid: i32,
 }
 
 impl ControlClient {
     /// Opens a session, as the super user.
     pub fn connect(address: SocketAddr) -> Result<Self, String> {
         let (client, session) = handshake(address, 0)?;
-        let mut control = Self { client, session, next_xid: 1 };
+        let mut control = Self { client, session };
         control.authenticate()?;
         Ok(control)
     }
@@ -51,8 +50,8 @@ impl ControlClient {
 
     /// Sends a request; returns the reply's error and its frame.
     pub fn call(&mut self, request: &Request) -> Result<(i32, Bytes), String> {
-        let number = if request.op == OpCode::Auth.number() { xid::AUTH } else { self.next_xid };
-        self.next_xid += 1;
+        // Always the same number: how many calls there were before is not a server's business.
+        let number = if request.op == OpCode::Auth.number() { xid::AUTH } else { 1 };
         let contents = Body::new().int(number).int(request.op).body(request.body.clone());
         self.client.send_frame(&contents.bytes(0)).map_err(|error| format!("{}: {error}", request.label))?;
         match self.client.receive(PATIENCE) {
