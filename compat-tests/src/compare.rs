@@ -11,8 +11,14 @@ use crate::view::hex;
 /// Steps before the first difference that a report shows.
 const CONTEXT_STEPS: usize = 12;
 
+/// Lines that a report shows of each of them.
+const CONTEXT_ENTRIES: usize = 4;
+
 /// Differing steps that a report shows; the later ones mostly follow from the first.
 const REPORTED_STEPS: usize = 12;
+
+/// Differing lines of a step that a report shows.
+const REPORTED_ENTRIES: usize = 12;
 
 /// Apache ZooKeeper, and the server that is held against it.
 #[derive(Debug)]
@@ -122,7 +128,7 @@ pub fn report(script: &Script, reference: &Transcript, subject: &Transcript) -> 
     let mut text = format!("`{}`: the servers differ at step {first} of {}\n", script.name, script.steps.len());
     for index in first.saturating_sub(CONTEXT_STEPS)..first {
         let _ = writeln!(text, "{index:4} {}", script.steps[index]);
-        for entry in &reference[index] {
+        for entry in reference[index].iter().take(CONTEXT_ENTRIES) {
             let _ = writeln!(text, "       {}", entry.text);
         }
     }
@@ -145,11 +151,19 @@ pub fn report(script: &Script, reference: &Transcript, subject: &Transcript) -> 
 }
 
 fn differing_entries(text: &mut String, reference: &[Entry], subject: &[Entry]) {
+    let mut reported = 0;
     for index in 0..reference.len().max(subject.len()) {
         let (expected, found) = (reference.get(index), subject.get(index));
         if expected.map(|entry| &entry.text) == found.map(|entry| &entry.text) {
-            let _ = writeln!(text, "       {}", expected.map_or("", |entry| entry.text.as_str()));
+            if index < CONTEXT_ENTRIES {
+                let _ = writeln!(text, "       {}", expected.map_or("", |entry| entry.text.as_str()));
+            }
             continue;
+        }
+        reported += 1;
+        if reported > REPORTED_ENTRIES {
+            let _ = writeln!(text, "       … and more lines that differ");
+            return;
         }
         for (who, entry) in [("java", expected), ("ours", found)] {
             let _ = match entry {

@@ -33,6 +33,11 @@ impl ControlClient {
         Ok(control)
     }
 
+    /// The session's id.
+    pub fn session(&self) -> i64 {
+        self.session
+    }
+
     /// Resumes the session after the server was restarted.
     pub fn reconnect(&mut self, address: SocketAddr) -> Result<(), String> {
         let (client, session) = handshake(address, self.session)?;

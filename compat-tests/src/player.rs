@@ -10,6 +10,7 @@ use rookeeper_protocol::types::OpCode;
 
 use crate::body::Body;
 use crate::control::ControlClient;
+use crate::four_letter;
 use crate::raw_client::{RawClient, Received};
 use crate::request::bare;
 use crate::script::{Control, Hello, PATIENCE, Password, Script, Session, Step};
@@ -77,7 +78,8 @@ impl<'s> Player<'s> {
     fn begin(server: &'s mut Server, root: &str) -> Result<Self, String> {
         let mut control = ControlClient::connect(server.address())?;
         control.create(root)?;
-        let view = View::new(control.zxid()?);
+        let mut view = View::new(control.zxid()?);
+        view.set_control(control.session());
         let (conns, last_session) = (BTreeMap::new(), BTreeMap::new());
         Ok(Self { server, control, view, conns, last_session, entries: Vec::new() })
     }
@@ -136,6 +138,7 @@ impl<'s> Player<'s> {
             Step::Drop(conn) => {
                 self.conns.remove(conn);
             }
+            Step::Ask(word) => self.ask(word)?,
             Step::WaitUntil { path, exists } => self.wait_until(path, *exists)?,
             Step::Server(control) => self.control_server(*control)?,
         }
@@ -249,6 +252,22 @@ impl<'s> Player<'s> {
         for pending in std::mem::take(&mut conn.pending) {
             self.say(format!("{name}: no answer to {pending:?}"));
         }
+    }
+
+    /// Sends a four-letter word over a connection of its own.
+    fn ask(&mut self, word: &[u8]) -> Result<(), String> {
+        let mut client = RawClient::connect(self.address()).map_err(|error| error.to_string())?;
+        // An error says that the server has closed already, which reading shows.
+        let _ = client.send(word);
+        let (reply, end) = client.receive_all(PATIENCE);
+        let name = String::from_utf8_lossy(word.get(..4).unwrap_or(word)).into_owned();
+        for line in four_letter::normalise(&name, &String::from_utf8_lossy(&reply), &self.view) {
+            self.note(format!("{name}: {line}"), reply.clone());
+        }
+        if end == Received::Nothing {
+            self.say(format!("{name}: the connection stays open"));
+        }
+        Ok(())
     }
 
     fn wait_until(&mut self, path: &str, exists: bool) -> Result<(), String> {

@@ -139,7 +139,9 @@ pub enum Step {
     FinishSending(String),
     /// Closes the connection without a word.
     Drop(String),
-    /// Waits, over a connection of its own, until the znode is there or gone.
+    /// Sends a four-letter word, and what may follow it, over a connection of its own and reads to the end.
+    Ask(Vec<u8>),
+    /// Waits, over the comparison's own connection, until the znode is there or gone.
     WaitUntil {
         /// The znode.
         path: String,
@@ -260,6 +262,11 @@ impl Script {
         self.closed(conn);
     }
 
+    /// Sends a four-letter word.
+    pub fn ask(&mut self, word: &str) {
+        self.step(Step::Ask(word.as_bytes().to_vec()));
+    }
+
     /// Waits until a znode is gone.
     pub fn wait_gone(&mut self, path: &str) {
         self.step(Step::WaitUntil { path: path.to_owned(), exists: false });
@@ -291,6 +298,7 @@ impl std::fmt::Display for Step {
             Self::Closed(conn) => write!(f, "{conn}: wait until closed"),
             Self::FinishSending(conn) => write!(f, "{conn}: finish sending"),
             Self::Drop(conn) => write!(f, "{conn}: drop"),
+            Self::Ask(word) => write!(f, "ask {}", word.escape_ascii()),
             Self::WaitUntil { path, exists: true } => write!(f, "wait until {path} is there"),
             Self::WaitUntil { path, exists: false } => write!(f, "wait until {path} is gone"),
             Self::Server(control) => write!(f, "server: {control:?}"),

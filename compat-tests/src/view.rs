@@ -49,6 +49,7 @@ pub fn now_ms() -> i64 {
 #[derive(Debug, Clone)]
 pub struct View {
     base: i64,
+    control: Option<i64>,
     sessions: Vec<i64>,
     times: BTreeMap<i64, i64>,
     started_ms: i64,
@@ -57,12 +58,22 @@ pub struct View {
 impl View {
     /// Begins with the last zxid before the script.
     pub fn new(base: i64) -> Self {
-        Self { base, sessions: Vec::new(), times: BTreeMap::new(), started_ms: now_ms() }
+        Self { base, control: None, sessions: Vec::new(), times: BTreeMap::new(), started_ms: now_ms() }
     }
 
     /// The last zxid before the script.
     pub fn base(&self) -> i64 {
         self.base
+    }
+
+    /// Names the comparison's own session, which is none of the script's.
+    pub fn set_control(&mut self, session: i64) {
+        self.control = Some(session);
+    }
+
+    /// The comparison's own session.
+    pub fn control(&self) -> Option<i64> {
+        self.control
     }
 
     /// The sessions seen, in order.
