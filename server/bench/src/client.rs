@@ -1,6 +1,6 @@
 //! A blocking client with one request under way, for what is not measured and for what must survive a lost server.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,38 @@ const REPLY_LEN_MAX: usize = 4 << 20;
 
 /// Pause between two attempts to connect to a server that is not there yet.
 const RETRY: Duration = Duration::from_millis(2);
+
+/// How long a reply may take when nothing is measured.
+pub(crate) const CALL_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the first attempt to open a session may take, and the longest. Short at first and then longer: a server
+/// that is starting may accept a connection and never answer it (Apache ZooKeeper does, between listening and running).
+const PATIENCE_MIN: Duration = Duration::from_millis(50);
+const PATIENCE_MAX: Duration = Duration::from_secs(2);
+
+/// Attempts to open a session, each with twice the patience of the one before that was not answered.
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    patience: Duration,
+}
+
+impl Attempts {
+    /// No attempt yet.
+    pub(crate) fn new() -> Self {
+        Self { patience: PATIENCE_MIN }
+    }
+
+    /// One attempt.
+    pub(crate) fn next(&mut self, server: &Server, session_timeout: Duration) -> io::Result<Client> {
+        let result = Client::connect(server, session_timeout, self.patience);
+        if let Err(error) = &result
+            && matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+        {
+            self.patience = PATIENCE_MAX.min(self.patience * 2);
+        }
+        result
+    }
+}
 
 /// A session over one connection.
 #[derive(Debug)]
@@ -56,13 +88,12 @@ impl Client {
 
     /// Opens a session with the first server that gives one, trying until `patience` is over.
     pub(crate) fn wait(targets: &Targets, session_timeout: Duration, patience: Duration) -> Result<Self, BenchError> {
-        let start = Instant::now();
+        let (start, mut attempts) = (Instant::now(), Attempts::new());
         loop {
             let mut last = None;
             for server in &targets.servers {
-                let left = patience.saturating_sub(start.elapsed()).max(Duration::from_millis(100));
-                match Self::connect(server, session_timeout, left) {
-                    Ok(client) => return Ok(client),
+                match attempts.next(server, session_timeout) {
+                    Ok(client) => return client.patient(CALL_PATIENCE),
                     Err(error) => last = Some(format!("{}: {error}", server.name)),
                 }
             }
@@ -74,6 +105,16 @@ impl Client {
             }
             std::thread::sleep(RETRY);
         }
+    }
+
+    /// Sets how long a reply may take from now on.
+    pub(crate) fn patient(self, patience: Duration) -> Result<Self, BenchError> {
+        let set = || {
+            self.stream.set_read_timeout(Some(patience))?;
+            self.stream.set_write_timeout(Some(patience))
+        };
+        set().map_err(BenchError::io("cannot set a socket's timeout"))?;
+        Ok(self)
     }
 
     /// Sends a request and waits for its reply. The error code, and the body if there is one.

@@ -10,7 +10,7 @@ use rookeeper_protocol::types::{OpCode, validate_path};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::args::{Common, duration};
-use crate::client::Client;
+use crate::client::{Attempts, Client};
 use crate::error::BenchError;
 use crate::process::{Usage, own_cpu};
 use crate::reply::code_name;
@@ -107,6 +107,7 @@ pub(crate) fn run(common: &Common, args: &StartArgs) -> Result<(), BenchError> {
 fn until_answered(common: &Common, args: &StartArgs, child: &mut Child, start: Instant) -> Result<(), BenchError> {
     let server = common.servers.server(0);
     let get = Template::read(OpCode::GetData, &args.get, &[], false);
+    let mut attempts = Attempts::new();
     loop {
         let left = args.start_timeout.saturating_sub(start.elapsed());
         if left.is_zero() {
@@ -117,7 +118,8 @@ fn until_answered(common: &Common, args: &StartArgs, child: &mut Child, start: I
             let log = args.log.as_ref().map_or("see --log".to_owned(), |log| format!("see {}", log.display()));
             return Err(BenchError::Connect(format!("the server ended while it started ({status}); {log}")));
         }
-        if let Ok(mut client) = Client::connect(server, common.session_timeout, left)
+        if let Ok(client) = attempts.next(server, common.session_timeout)
+            && let Ok(mut client) = client.patient(left)
             && let Ok((code, _)) = client.call(&get, 0)
         {
             if code == 0 {

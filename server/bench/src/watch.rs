@@ -13,7 +13,7 @@ use crate::connection::Tag;
 use crate::engine::{Engine, Limits, Work};
 use crate::error::BenchError;
 use crate::measure::measure;
-use crate::process::{Usage, own_cpu};
+use crate::process::Usage;
 use crate::progress::Progress;
 use crate::reply::{Expect, Reply, Verdict};
 use crate::report::Report;
@@ -175,7 +175,7 @@ pub(crate) fn run(common: &Common, args: &WatchArgs) -> Result<(), BenchError> {
 
     let rss =
         || if common.server_pid.is_empty() { Ok(0) } else { Usage::of(&common.server_pid).map(|usage| usage.rss) };
-    let (rss_before, cpu_before) = (rss()?, own_cpu());
+    let rss_before = rss()?;
     let (request, expect) = args.kind.request(&path, &value);
     let limits = Limits { deadline: args.round_timeout, ..Sweep::limits(0, DEPTH) };
     let register = |engines: &mut [Engine; 1], what: Option<&str>| {
@@ -196,7 +196,6 @@ pub(crate) fn run(common: &Common, args: &WatchArgs) -> Result<(), BenchError> {
         to_last.record(fired.elapsed_ns, 1);
         tally.add_bad(&fired);
     }
-    let own_cpu = own_cpu().saturating_sub(cpu_before);
     let [mut engine] = engines;
     if !args.kind.is_one_shot() || args.rounds == 0 {
         // Deleting what is watched would send events to everyone; closing the sessions takes the watches back.
@@ -207,7 +206,7 @@ pub(crate) fn run(common: &Common, args: &WatchArgs) -> Result<(), BenchError> {
     delete.prepare(&mut engine, &format!("delete {path}"))?;
     engine.close()?;
 
-    let mut report = Report::new("watch", common, &tally, &["register"], own_cpu)
+    let mut report = Report::new("watch", common, &tally, &["register"], first.own_cpu)
         .server(server)
         .setting("watchers", args.watchers)
         .setting("paths", args.paths)
