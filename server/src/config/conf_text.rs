@@ -45,8 +45,7 @@ impl ServerConfig {
 fn java_dir(dir: &Path) -> PathBuf {
     let dir = dir.join("version-2");
     match std::env::current_dir() {
-        // Joining drops a leading dot, which Java keeps.
-        Ok(base) if dir.is_relative() => PathBuf::from(format!("{}/{}", base.display(), dir.display())),
-        _ => dir,
+        Ok(base) => base.join(dir),
+        Err(_) => dir,
     }
 }

@@ -21,6 +21,9 @@ const WITHOUT_QUORUM_SASL: Status = Accepted("without effect while quorum.auth.e
 
 const NO_JVM: &str = "there is no JVM here whose pauses could be watched";
 
+const NO_ORACLE: &str = "a quorum that asks an oracle file is not supported; without it two servers would count votes \
+     differently than intended. Remove the key";
+
 pub(super) static KEYS: &[Key] = &[
     file("dataDir", Kind::Path, "", "Directory of the data; required", Honoured),
     file("dataLogDir", Kind::Path, "", "Directory of the transaction log; dataDir if absent", Honoured),
@@ -85,15 +88,7 @@ pub(super) static KEYS: &[Key] = &[
     file("multiAddress.enabled", Kind::StrictBool, "false", "Servers may have several addresses", ENSEMBLE),
     file("multiAddress.reachabilityCheckEnabled", Kind::StrictBool, "true", "Tries which address answers", ENSEMBLE),
     file("multiAddress.reachabilityCheckTimeoutMs", Kind::StrictInt, "1000", "How long that may take, ms", ENSEMBLE),
-    file(
-        "oraclePath",
-        Kind::Path,
-        "",
-        "File that decides for an ensemble of two",
-        refused(
-            "a quorum that asks an oracle file is not supported; without it two servers would count votes differently than intended. Remove the key",
-        ),
-    ),
+    file("oraclePath", Kind::Path, "", "File that decides for an ensemble of two", refused(NO_ORACLE)),
     file("sslQuorum", Kind::StrictBool, "false", "TLS between servers", refused_unless(&["false"], NO_QUORUM_TLS)),
     file(
         "portUnification",

@@ -219,6 +219,9 @@ pub(super) static KEYS: &[Key] = &[
 const TESTS: &str = "made for the tests of Apache ZooKeeper; it breaks what a server promises. \
      Remove it";
 
+const NO_CLIENT_SASL: &str = "this server does not offer SASL yet, and clients that must log in could not. Remove the property, \
+     and protect znodes by digest or ip";
+
 pub(super) static BARE_KEYS: &[Key] = &[
     bare("jute.maxbuffer", Kind::Int, "1048575", "Longest request and longest field, bytes", Honoured),
     bare(
@@ -251,8 +254,6 @@ pub(super) static BARE_KEYS: &[Key] = &[
         Kind::Path,
         "",
         "JAAS file, with which Java offers SASL to clients",
-        refused(
-            "this server does not offer SASL yet, and clients that must log in could not. Remove the property, and protect znodes by digest or ip",
-        ),
+        refused(NO_CLIENT_SASL),
     ),
 ];
