@@ -126,9 +126,10 @@ pub fn first_difference(reference: &Transcript, subject: &Transcript) -> Option<
 pub fn report(script: &Script, reference: &Transcript, subject: &Transcript) -> Option<String> {
     let first = first_difference(reference, subject)?;
     let mut text = format!("`{}`: the servers differ at step {first} of {}\n", script.name, script.steps.len());
-    for index in first.saturating_sub(CONTEXT_STEPS)..first {
-        let _ = writeln!(text, "{index:4} {}", script.steps[index]);
-        for entry in reference[index].iter().take(CONTEXT_ENTRIES) {
+    let context = script.steps.iter().zip(reference).enumerate().take(first);
+    for (index, (step, entries)) in context.skip(first.saturating_sub(CONTEXT_STEPS)) {
+        let _ = writeln!(text, "{index:4} {step}");
+        for entry in entries.iter().take(CONTEXT_ENTRIES) {
             let _ = writeln!(text, "       {}", entry.text);
         }
     }

@@ -2,8 +2,9 @@
 
 use crate::view::View;
 
-/// Fields of a connection's line that are times; and whether a request counts as queued while its reply is on its way.
-const CONNECTION_VARIES: [&str; 7] = ["queued=", "est=", "lresp=", "llat=", "minlat=", "avglat=", "maxlat="];
+/// Fields of a connection's line that are times, or that a thread of Java's may count a moment after the client has read
+/// the reply.
+const CONNECTION_VARIES: [&str; 8] = ["queued=", "sent=", "est=", "lresp=", "llat=", "minlat=", "avglat=", "maxlat="];
 
 /// Keys of `conf` and `dirs` whose values are this machine's.
 const OWN_VALUES: [&str; 7] =
@@ -49,7 +50,7 @@ pub fn normalise(word: &str, reply: &str, view: &View) -> Vec<String> {
         "conf" | "dirs" => lines.iter_mut().for_each(|line| mask_value(line, &OWN_VALUES)),
         "cons" | "stat" => lines.iter_mut().for_each(|line| connection(line, view)),
         "dump" => lines = dump(&lines),
-        "envi" => lines.iter_mut().for_each(|line| environment(line)),
+        "envi" => lines.iter_mut().for_each(environment),
         "hash" => lines.iter_mut().for_each(|line| digest(line, view)),
         "mntr" => return metrics(&lines),
         _ => {}
@@ -72,7 +73,8 @@ pub fn normalise(word: &str, reply: &str, view: &View) -> Vec<String> {
 }
 
 fn sessions(line: &str, view: &View) -> String {
-    let named = view.sessions().iter().fold(line.to_owned(), |line, id| line.replace(&format!("0x{id:x}"), &view.session(*id)));
+    let named =
+        view.sessions().iter().fold(line.to_owned(), |line, id| line.replace(&format!("0x{id:x}"), &view.session(*id)));
     match view.control() {
         Some(id) => named.replace(&format!("0x{id:x}"), "control"),
         None => named,
@@ -108,10 +110,8 @@ fn connection(line: &mut String, view: &View) {
         *line = " the comparison's own connection".to_owned();
         return;
     }
-    // Whether the connection that asks is still selected for reading is a matter of threads.
-    if !line.contains("sid=") {
-        line.replace_range(line.find('[').unwrap_or(0)..line.find(']').unwrap_or(0), "[…");
-    }
+    // What a connection is selected for at this moment is a matter of threads.
+    line.replace_range(line.find('[').unwrap_or(0)..line.find(']').unwrap_or(0), "[…");
 }
 
 fn zxid_after(line: &mut String, key: &str, view: &View) {
@@ -214,7 +214,9 @@ mod tests {
         let line = " /127.0.0.1:55690[1](queued=0,recved=3,sent=3,sid=0x1,lop=EXIS,est=17,to=30000,lcxid=0x2,lzxid=0x65,lresp=33,llat=1,minlat=0,avglat=4,maxlat=9)";
         assert_eq!(
             normalise("cons", line, &View::new(100)),
-            [" /127.0.0.1:…[1](queued=…,recved=3,sent=3,sid=0x1,lop=EXIS,est=…,to=30000,lcxid=0x2,lzxid=0x+1,lresp=…,llat=…,minlat=…,avglat=…,maxlat=…)"]
+            [
+                " /127.0.0.1:…[…](queued=…,recved=3,sent=…,sid=0x1,lop=EXIS,est=…,to=30000,lcxid=0x2,lzxid=0x+1,lresp=…,llat=…,minlat=…,avglat=…,maxlat=…)"
+            ]
         );
     }
 
@@ -223,7 +225,17 @@ mod tests {
         let text = "SessionTracker dump:\nSession Sets (2)/(2):\n1 expire at Sat:\n\t0x2\n1 expire at Sun:\n\t0x1\nephemeral nodes dump:\nSessions with Ephemerals (1):\n0x1:\n\t/e\n";
         assert_eq!(
             normalise("dump", text, &View::new(100)),
-            ["SessionTracker dump:", "Session Sets (buckets)/(2):", "\t0x1", "\t0x2", "ephemeral nodes dump:", "Sessions with Ephemerals (1):", "0x1:", "\t/e", ""]
+            [
+                "SessionTracker dump:",
+                "Session Sets (buckets)/(2):",
+                "\t0x1",
+                "\t0x2",
+                "ephemeral nodes dump:",
+                "Sessions with Ephemerals (1):",
+                "0x1:",
+                "\t/e",
+                ""
+            ]
         );
     }
 }

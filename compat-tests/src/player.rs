@@ -70,7 +70,12 @@ pub fn play(server: &mut Server, script: &Script) -> Result<Transcript, String> 
         Ok(transcript)
     })();
     played.map_err(|error: String| {
-        format!("{:?} cannot play `{}`: {error}\nthe end of its log:\n{}", server.kind(), script.name, server.log_tail())
+        format!(
+            "{:?} cannot play `{}`: {error}\nthe end of its log:\n{}",
+            server.kind(),
+            script.name,
+            server.log_tail()
+        )
     })
 }
 

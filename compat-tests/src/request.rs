@@ -216,9 +216,9 @@ pub fn reconfig(joining: impl Into<Text>, leaving: impl Into<Text>, members: imp
 
 /// multi or multiRead of these.
 pub fn many(op: OpCode, requests: &[Request]) -> Request {
-    let body = requests.iter().fold(Body::new(), |body, request| {
-        body.int(request.op).boolean(false).int(-1).body(request.body.clone())
-    });
+    let body = requests
+        .iter()
+        .fold(Body::new(), |body, request| body.int(request.op).boolean(false).int(-1).body(request.body.clone()));
     let labels: Vec<_> = requests.iter().map(|request| request.label.as_str()).collect();
     Request::new(op, body.int(-1).boolean(true).int(-1), format!("{{{}}}", labels.join("; ")))
 }

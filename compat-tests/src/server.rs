@@ -57,6 +57,8 @@ impl Default for Config {
             .key("admin.enableServer", "false")
             .key("4lw.commands.whitelist", "*")
             .key("preAllocSize", "1024")
+            // No container goes by itself, except where a script waits for it.
+            .property("znode.container.checkIntervalMs", "86400000")
             .key("DigestAuthenticationProvider.superDigest", "super:D/InIHSb7yEEbrWz8b9l71RjZJU=")
     }
 }
@@ -80,6 +82,7 @@ impl Config {
     /// Sets a Java system property, handed over as `-Dname=value`.
     #[must_use]
     pub fn property(mut self, name: &str, value: &str) -> Self {
+        self.properties.retain(|(known, _)| known != name);
         self.properties.push((name.to_owned(), value.to_owned()));
         self
     }

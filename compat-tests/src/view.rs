@@ -149,7 +149,10 @@ impl View {
             }
             let right = id != 0 && sent == Some(&password(id)[..]);
             let shown = if right { "right".to_owned() } else { show(sent) };
-            Ok(format!("connected version={version} timeout={timeout_ms} session={} password={shown}", self.session(id)))
+            Ok(format!(
+                "connected version={version} timeout={timeout_ms} session={} password={shown}",
+                self.session(id)
+            ))
         };
         match fields() {
             Ok(text) if reader.remaining() == 0 => text,
@@ -295,10 +298,7 @@ mod tests {
             bytes
         };
         let good = view.reply(OpCode::Exists.number(), &stat(now + 5));
-        assert_eq!(
-            good,
-            "reply xid=7 zxid=+5 err=0 stat(cz=+1 mz=+2 ct=T mt=T v=0 cv=0 av=0 eo=0 dl=0 nc=0 pz=0)"
-        );
+        assert_eq!(good, "reply xid=7 zxid=+5 err=0 stat(cz=+1 mz=+2 ct=T mt=T v=0 cv=0 av=0 eo=0 dl=0 nc=0 pz=0)");
         assert!(view.reply(OpCode::Exists.number(), &stat(now + 6)).contains("1 ms off the time of its transaction"));
         assert!(View::new(100).reply(OpCode::Exists.number(), &stat(now + 60_000)).contains("ms off the clock"));
     }

@@ -89,7 +89,10 @@ fn each_permission_alone() {
     s.call("super", auth("digest", Some(SUPER_AUTH)));
     for perms in [0, 1, 2, 4, 8, 16, 31, 1 | 16, 2 | 4, 12] {
         let root = s.path(&format!("p{perms}"));
-        s.call("owner", create(&root, Some(b"data"), &Acls::list(&[(31, "digest", USER_ID), (perms, "world", "anyone")]), 0));
+        s.call(
+            "owner",
+            create(&root, Some(b"data"), &Acls::list(&[(31, "digest", USER_ID), (perms, "world", "anyone")]), 0),
+        );
         s.call("owner", create(format!("{root}/child"), Some(b"data"), &Acls::one(31, "auth", ""), 0));
         for conn in ["other", "super", "owner"] {
             s.call(conn, get(&root, true));
@@ -159,7 +162,8 @@ fn authentication() {
         s.call(&conn, bare(OpCode::WhoAmI));
         s.call(&conn, create(s.path(&conn), Some(b""), &Acls::one(31, "auth", ""), 0));
     }
-    for (index, scheme) in ["world", "auth", "super", "x509", "sasl", "nonsense", "", "DIGEST"].into_iter().enumerate() {
+    for (index, scheme) in ["world", "auth", "super", "x509", "sasl", "nonsense", "", "DIGEST"].into_iter().enumerate()
+    {
         let conn = format!("refused{index}");
         s.connect(&conn);
         s.send(&conn, auth(scheme, Some(b"user:pw")));
@@ -174,7 +178,11 @@ fn authentication() {
     }
     s.call("several", bare(OpCode::WhoAmI));
     s.connect("type");
-    s.send_as("type", -4, Request::new(OpCode::Auth, Body::new().int(77).text("digest").buffer(Some(b"t:t")), String::new()));
+    s.send_as(
+        "type",
+        -4,
+        Request::new(OpCode::Auth, Body::new().int(77).text("digest").buffer(Some(b"t:t")), String::new()),
+    );
     s.replies("type");
     s.call("type", bare(OpCode::WhoAmI));
     PAIR.compare(&s);

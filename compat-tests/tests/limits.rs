@@ -96,8 +96,9 @@ fn many_connections_with_requests_under_way() {
 
 #[test]
 fn session_timeouts_within_configured_bounds() {
-    static PAIR: Shared =
-        Shared::new(|| Config::default().key("minSessionTimeout", "5000").key("maxSessionTimeout", "600000").key("tickTime", "3000"));
+    static PAIR: Shared = Shared::new(|| {
+        Config::default().key("minSessionTimeout", "5000").key("maxSessionTimeout", "600000").key("tickTime", "3000")
+    });
     let mut s = Script::new("timeout_bounds");
     for (index, timeout_ms) in [0, 4999, 5000, 5001, 600_001].into_iter().enumerate() {
         let conn = format!("c{index}");

@@ -62,9 +62,24 @@ fn later_parts_see_the_earlier_ones() {
         vec![delete(&x, 0), check(&x, -1)],
         vec![delete(&x, 0), delete(&x, 0)],
         vec![make(format!("{x}/a"), ""), make(format!("{x}/a/b"), ""), delete(format!("{x}/a"), -1)],
-        vec![make(format!("{x}/a"), ""), make(format!("{x}/a/b"), ""), delete(format!("{x}/a/b"), -1), delete(format!("{x}/a"), -1), delete(&x, -1)],
-        vec![make_as(format!("{root}/s-"), 2), make_as(format!("{root}/s-"), 3), create2(format!("{root}/s-"), None, &Acls::open(), 2)],
-        vec![make_as(format!("{root}/e"), 1), delete(format!("{root}/e"), -1), make_as(format!("{root}/e"), 1), make(format!("{root}/e/c"), "")],
+        vec![
+            make(format!("{x}/a"), ""),
+            make(format!("{x}/a/b"), ""),
+            delete(format!("{x}/a/b"), -1),
+            delete(format!("{x}/a"), -1),
+            delete(&x, -1),
+        ],
+        vec![
+            make_as(format!("{root}/s-"), 2),
+            make_as(format!("{root}/s-"), 3),
+            create2(format!("{root}/s-"), None, &Acls::open(), 2),
+        ],
+        vec![
+            make_as(format!("{root}/e"), 1),
+            delete(format!("{root}/e"), -1),
+            make_as(format!("{root}/e"), 1),
+            make(format!("{root}/e/c"), ""),
+        ],
         vec![make_as(format!("{root}/e"), 1), delete(format!("{root}/e"), -1), make_as(format!("{root}/e"), 1)],
         vec![check(&root, 0), check(&root, 0), check(&root, -1)],
         vec![make(&x, ""), make(&x, "")],
@@ -200,17 +215,20 @@ fn reads_in_one_request() {
     s.call("owner", create(s.path("null"), None, &Acls::open(), 0));
     s.connect("a");
     let root = s.path("");
-    s.call("a", multi_read(&[
-        get(&root, true),
-        children(&root, true),
-        get(format!("{root}/locked"), true),
-        children(format!("{root}/locked"), true),
-        get(format!("{root}/null"), true),
-        get(format!("{root}/missing"), true),
-        children(format!("{root}/missing"), true),
-        get("", false),
-        get("nonsense", false),
-    ]));
+    s.call(
+        "a",
+        multi_read(&[
+            get(&root, true),
+            children(&root, true),
+            get(format!("{root}/locked"), true),
+            children(format!("{root}/locked"), true),
+            get(format!("{root}/null"), true),
+            get(format!("{root}/missing"), true),
+            children(format!("{root}/missing"), true),
+            get("", false),
+            get("nonsense", false),
+        ]),
+    );
     // No watch was left by any of these.
     s.call("owner", make(s.path("new"), ""));
     s.call("owner", set(&root, Some(b"x"), -1));

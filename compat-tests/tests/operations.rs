@@ -20,9 +20,38 @@ fn odd_paths(s: &Script) -> Vec<String> {
         .map(|path| (*path).to_owned())
         .collect();
     let below = [
-        "", "/", "//", "/x", "/x/", "/x//y", "/x/./y", "/x/../y", "/x/..", "/.x", "/x.", "/...", "/x/child", "/missing",
-        "/missing/child", "/x/\0", "/\u{1}", "/\u{1f}", "/\u{20}", "/\u{7f}", "/\u{9f}", "/\u{a0}", "/\u{d7ff}",
-        "/\u{e000}", "/\u{f8ff}", "/\u{f900}", "/\u{ffef}", "/\u{fff0}", "/\u{fffd}", "/\u{10000}", "/ ", "/\t",
+        "",
+        "/",
+        "//",
+        "/x",
+        "/x/",
+        "/x//y",
+        "/x/./y",
+        "/x/../y",
+        "/x/..",
+        "/.x",
+        "/x.",
+        "/...",
+        "/x/child",
+        "/missing",
+        "/missing/child",
+        "/x/\0",
+        "/\u{1}",
+        "/\u{1f}",
+        "/\u{20}",
+        "/\u{7f}",
+        "/\u{9f}",
+        "/\u{a0}",
+        "/\u{d7ff}",
+        "/\u{e000}",
+        "/\u{f8ff}",
+        "/\u{f900}",
+        "/\u{ffef}",
+        "/\u{fff0}",
+        "/\u{fffd}",
+        "/\u{10000}",
+        "/ ",
+        "/\t",
     ];
     paths.extend(below.iter().map(|path| format!("{}{path}", s.path(""))));
     paths
@@ -78,7 +107,10 @@ fn versions() {
         s.call("a", set(&path, Some(b"v"), version));
         s.call("a", set_acl(&path, &Acls::open(), version));
         s.call("a", multi(&[check(&path, version)]));
-        s.call("a", multi(&[set(&path, Some(b"m"), version), check(&path, version), check(&path, version.wrapping_add(1))]));
+        s.call(
+            "a",
+            multi(&[set(&path, Some(b"m"), version), check(&path, version), check(&path, version.wrapping_add(1))]),
+        );
     }
     for version in [0, 7, -2, i32::MIN, -1, -1] {
         s.call("a", delete(&path, version));
@@ -165,9 +197,19 @@ fn sequential_names_count_the_parents_children_ever() {
     s.call("a", sequential(&format!("{root}/a-")));
     s.call("a", sequential(&format!("{root}/c-")));
     s.call("a", set(&root, Some(b"x"), -1));
-    s.call("a", multi(&[sequential(&format!("{root}/m-")), sequential(&format!("{root}/m-")), sequential(&format!("{root}/m-"))]));
+    s.call(
+        "a",
+        multi(&[
+            sequential(&format!("{root}/m-")),
+            sequential(&format!("{root}/m-")),
+            sequential(&format!("{root}/m-")),
+        ]),
+    );
     s.call("a", multi(&[sequential(&format!("{root}/m-")), sequential(&format!("{root}/m-")), check(&root, 99)]));
-    s.call("a", multi(&[make(format!("{root}/z"), ""), delete(format!("{root}/z"), -1), sequential(&format!("{root}/m-"))]));
+    s.call(
+        "a",
+        multi(&[make(format!("{root}/z"), ""), delete(format!("{root}/z"), -1), sequential(&format!("{root}/m-"))]),
+    );
     s.call("a", sequential(&format!("{root}/m-")));
     s.call("a", make_as(format!("{root}/e-"), 3));
     s.call("a", children2(&root, false));
@@ -187,13 +229,13 @@ fn stats_of_parent_and_child() {
         make(&root, "root"),
         make(&x, "x"),
         make(&child, ""),
-        make_as(&format!("{x}/e"), 1),
+        make_as(format!("{x}/e"), 1),
         set(&x, Some(b"longer"), -1),
         set_acl(&x, &Acls::open(), -1),
         delete(&child, -1),
         delete(&child, -1),
         delete(&x, -1),
-        delete(&format!("{x}/e"), -1),
+        delete(format!("{x}/e"), -1),
         make(&child, "again"),
         set(&root, None, 0),
         delete(&child, 0),
@@ -229,10 +271,25 @@ fn the_order_of_checks() {
     s.call("owner", create(s.path("open"), Some(b""), &Acls::open(), 0));
     s.call("owner", create(s.path("open/e"), Some(b""), &Acls::open(), 1));
     let root = s.path("");
-    let paths = ["locked", "locked/x", "locked/new", "locked/e/c", "e", "e/c", "open", "open/e/c", "open//", "missing/x", "locked/bad//", ""];
+    let paths = [
+        "locked",
+        "locked/x",
+        "locked/new",
+        "locked/e/c",
+        "e",
+        "e/c",
+        "open",
+        "open/e/c",
+        "open//",
+        "missing/x",
+        "locked/bad//",
+        "",
+    ];
     for name in paths {
         let path = if name.is_empty() { "nonsense".to_owned() } else { format!("{root}/{name}") };
-        for (flags, acls) in [(0, &null), (0, &bad), (0, &Acls::open()), (1, &Acls::open()), (9, &bad), (5, &bad), (2, &bad)] {
+        for (flags, acls) in
+            [(0, &null), (0, &bad), (0, &Acls::open()), (1, &Acls::open()), (9, &bad), (5, &bad), (2, &bad)]
+        {
             s.call("a", create(&path, Some(b""), acls, flags));
             if flags == 5 {
                 s.call("a", create_ttl(&path, Some(b""), acls, flags, -3));
@@ -285,7 +342,17 @@ fn ephemerals_by_prefix() {
     }
     s.call("b", make_as(s.path("e4"), 3));
     let root = s.path("");
-    for prefix in ["/".to_owned(), String::new(), "  ".to_owned(), root.clone(), format!("{root}/e"), format!("{root}/e1"), format!("{root}/e1/"), "/nowhere".to_owned(), "ephemerals".to_owned()] {
+    for prefix in [
+        "/".to_owned(),
+        String::new(),
+        "  ".to_owned(),
+        root.clone(),
+        format!("{root}/e"),
+        format!("{root}/e1"),
+        format!("{root}/e1/"),
+        "/nowhere".to_owned(),
+        "ephemerals".to_owned(),
+    ] {
         s.call("a", ephemerals(&prefix));
         s.call("b", ephemerals(&prefix));
     }

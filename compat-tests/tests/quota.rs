@@ -187,7 +187,10 @@ fn a_hard_quota_in_a_pipeline_of_creates() {
     s.call("a", make(format!("{path}/first"), ""));
     s.call("a", multi(&[make(format!("{path}/m"), ""), set(&path, Some(b"x"), -1)]));
     s.call("a", multi(&[set(&path, Some(b"x"), -1), make(format!("{path}/m"), "")]));
-    s.call("a", create_op(rookeeper_protocol::types::OpCode::CreateContainer, format!("{path}/c"), None, &Acls::open(), 4));
+    s.call(
+        "a",
+        create_op(rookeeper_protocol::types::OpCode::CreateContainer, format!("{path}/c"), None, &Acls::open(), 4),
+    );
     s.call("a", make(format!("{path}/second"), ""));
     HARD.compare(&s);
 }

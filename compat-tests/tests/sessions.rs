@@ -163,8 +163,14 @@ fn sessions_outlive_the_server() {
         for round in 0..3 {
             s.restart(control);
             let conns = [format!("a{round}"), format!("b{round}")];
-            s.connect_with(&conns[0], Hello::resume(if round == 0 { "a".to_owned() } else { format!("a{}", round - 1) }.as_str()));
-            s.connect_with(&conns[1], Hello::resume(if round == 0 { "b".to_owned() } else { format!("b{}", round - 1) }.as_str()));
+            s.connect_with(
+                &conns[0],
+                Hello::resume(if round == 0 { "a".to_owned() } else { format!("a{}", round - 1) }.as_str()),
+            );
+            s.connect_with(
+                &conns[1],
+                Hello::resume(if round == 0 { "b".to_owned() } else { format!("b{}", round - 1) }.as_str()),
+            );
             s.call(&conns[0], ephemerals("/"));
             s.call(&conns[1], exists(s.path("a"), true));
             s.call(&conns[0], set(s.path("a"), Some(b"x"), -1));

@@ -43,7 +43,12 @@ fn changes(root: &str) -> Vec<Request> {
         multi(&[delete(format!("{x}/s-0000000001"), -1), delete(format!("{x}/s-0000000002"), -1)]),
         make(format!("{root}/xy"), ""),
         delete(format!("{root}/xy"), -1),
-        multi(&[set(&x, Some(b"m"), -1), make(format!("{x}/m"), ""), set(&x, Some(b"n"), -1), delete(format!("{x}/m"), -1)]),
+        multi(&[
+            set(&x, Some(b"m"), -1),
+            make(format!("{x}/m"), ""),
+            set(&x, Some(b"n"), -1),
+            delete(format!("{x}/m"), -1),
+        ]),
         multi(&[set(&x, Some(b"m"), -1), check(&x, 0)]),
         delete(&x, -1),
         make_as(&x, 1),
@@ -289,7 +294,8 @@ fn catching_up() {
         names.iter().chain(&["new", "never", "child_added/c"]).map(|name| format!("{root}/{name}")).collect();
     let all: Vec<&str> = paths.iter().map(String::as_str).collect();
     for seen in [-1, 0, 6, 7, 8, 10, 12, 14, 15, 1000] {
-        for lists in [[&all[..], &[], &[]], [&[], &all[..], &[]], [&[], &[], &all[..]], [&all[..], &all[..], &all[..]]] {
+        for lists in [[&all[..], &[], &[]], [&[], &all[..], &[]], [&[], &[], &all[..]], [&all[..], &all[..], &all[..]]]
+        {
             let conn = format!("b{seen}");
             s.connect(&conn);
             s.call(&conn, set_watches(seen, lists));
@@ -369,7 +375,14 @@ fn events_about_what_may_not_be_read_are_dropped() {
     s.call("owner", delete(format!("{root}/x"), -1));
     s.call("owner", create(format!("{root}/z"), None, &Acls::one(2, "world", "anyone"), 0));
     s.call("owner", delete(format!("{root}/z"), -1));
-    s.call("owner", multi(&[create(format!("{root}/w"), None, &mine, 0), set(format!("{root}/w"), None, 0), delete(format!("{root}/w"), 1)]));
+    s.call(
+        "owner",
+        multi(&[
+            create(format!("{root}/w"), None, &mine, 0),
+            set(format!("{root}/w"), None, 0),
+            delete(format!("{root}/w"), 1),
+        ]),
+    );
     for conn in ["other", "late"] {
         s.settle(conn);
     }
@@ -447,7 +460,8 @@ fn odd_lists_in_set_watches() {
     let mut s = Script::new("set_watches_odd");
     s.connect("a");
     let root = s.path("");
-    let lists: [&[&str]; 4] = [&[""], &["relative", "/trailing/", "//"], &[&root, &root, &root], &["/missing", "/missing"]];
+    let lists: [&[&str]; 4] =
+        [&[""], &["relative", "/trailing/", "//"], &[&root, &root, &root], &["/missing", "/missing"]];
     for list in lists {
         s.call("a", set_watches(0, [list, list, list]));
         s.call("a", set_watches2(0, [list, list, list, list, list]));

@@ -147,7 +147,11 @@ fn frame_lengths_out_of_bounds() {
     let mut s = Script::new("frame_lengths");
     for (index, length) in [0, -1, i32::MIN, 0x000f_ffff, 0x0010_0000, i32::MAX].into_iter().enumerate() {
         for (when, conn) in [("before", format!("before{index}")), ("after", format!("after{index}"))] {
-            if when == "before" { s.open(&conn) } else { s.connect(&conn) }
+            if when == "before" {
+                s.open(&conn)
+            } else {
+                s.connect(&conn)
+            }
             s.send_raw(&conn, &i32::to_be_bytes(length));
             // A length within bounds waits for its bytes; nothing follows.
             s.step(Step::FinishSending(conn.clone()));
@@ -208,7 +212,7 @@ fn frames_in_pieces() {
 fn operations_that_do_not_exist() {
     let mut s = Script::new("unknown_ops");
     for op in [0, -1, 10, 13, 23, 24, 50, 99, 108, 1000, -2, -9, -12, i32::MAX, i32::MIN] {
-        for (kind, body) in [("bare", Body::new()), ("path", Body::new().text(&s.path("")).int(0))] {
+        for (kind, body) in [("bare", Body::new()), ("path", Body::new().text(s.path("")).int(0))] {
             let conn = format!("{kind}{op}");
             s.connect(&conn);
             s.send(&conn, Request::raw(op, body));
@@ -236,7 +240,8 @@ fn the_pipeline_before_an_unknown_operation_is_answered() {
 #[test]
 fn create_session_sent_by_a_client() {
     let mut s = Script::new("client_create_session");
-    for (index, body) in [Body::new(), Body::new().int(30_000), Body::new().int(-5), Body::new().long(1)].into_iter().enumerate()
+    for (index, body) in
+        [Body::new(), Body::new().int(30_000), Body::new().int(-5), Body::new().long(1)].into_iter().enumerate()
     {
         let conn = format!("c{index}");
         s.connect(&conn);
@@ -292,9 +297,12 @@ fn every_request(s: &Script) -> Vec<Request> {
         reconfig("", "", "", -1),
         Request::new(OpCode::Sasl, Body::new().buffer(Some(b"token")), String::new()),
     ];
-    requests.extend([OpCode::Exists, OpCode::GetData, OpCode::GetChildren, OpCode::GetChildren2].map(|op| read(op, name, false)));
     requests.extend(
-        [OpCode::GetAcl, OpCode::Sync, OpCode::GetEphemerals, OpCode::GetAllChildrenNumber].map(|op| path_only(op, name)),
+        [OpCode::Exists, OpCode::GetData, OpCode::GetChildren, OpCode::GetChildren2].map(|op| read(op, name, false)),
+    );
+    requests.extend(
+        [OpCode::GetAcl, OpCode::Sync, OpCode::GetEphemerals, OpCode::GetAllChildrenNumber]
+            .map(|op| path_only(op, name)),
     );
     requests
 }
@@ -414,7 +422,10 @@ fn texts_that_are_not_utf8_or_beyond_the_basic_plane() {
         [b"\xff", b"\xc3", "\u{1f600}".as_bytes(), b"\xed\xa0\xbd\xed\xb8\x80", b"\xf4\x90\x80\x80", b"\xe2\x82\x41"];
     for (index, bytes) in odd.into_iter().enumerate() {
         let id = Text::Bytes([b"user", bytes, b":AAAAAAAAAAAAAAAAAAAAAAAAAAA="].concat());
-        let acls = rookeeper_compat_tests::body::Acls::List(vec![(31, "world".into(), "anyone".into()), (1, "digest".into(), id)]);
+        let acls = rookeeper_compat_tests::body::Acls::List(vec![
+            (31, "world".into(), "anyone".into()),
+            (1, "digest".into(), id),
+        ]);
         s.call("a", create(s.path(&format!("n{index}")), Some(bytes), &acls, 0));
         s.call("a", get_acl(s.path(&format!("n{index}"))));
         s.call("a", ephemerals(bytes));
