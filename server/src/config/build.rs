@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use rookeeper_core::acl::DigestAlgorithm;
+
 use super::address;
 use super::error::{ConfigError, ConfigNote, NoteLevel, Origin};
 use super::membership;
@@ -362,11 +364,20 @@ fn digest_auth_enabled(reader: &mut Reader) -> bool {
 fn digest_alg(reader: &mut Reader) -> DigestAlgorithm {
     const NAME: &str = "DigestAuthenticationProvider.digestAlg";
     let name = reader.text(NAME);
-    DigestAlgorithm::named(&name).unwrap_or_else(|| {
+    digest_named(&name).unwrap_or_else(|| {
         let names = DigestAlgorithm::NAMES.map(|(name, _)| name).join(", ");
         reader.refuse(NAME, format!("{name:?} is no known hash; it must be one of {names}"));
-        DigestAlgorithm::Sha1
+        DigestAlgorithm::default()
     })
+}
+
+/// The hash that a JVM means by a name, in any case; `SHA` and forms without the first hyphen are
+/// names as well.
+fn digest_named(name: &str) -> Option<DigestAlgorithm> {
+    let upper = name.to_ascii_uppercase();
+    let is = |known: &str| upper == known || upper == known.replacen("SHA-", "SHA", 1);
+    let known = DigestAlgorithm::NAMES.iter().find(|(known, _)| is(known)).map(|(_, algorithm)| *algorithm);
+    known.or_else(|| (upper == "SHA").then_some(DigestAlgorithm::Sha1))
 }
 
 /// `AuthenticationHelper`.

@@ -33,7 +33,7 @@ pub use error::{ConfigError, ConfigNote, EXIT_CODE_WRONG_CONFIG, NoteLevel, Orig
 pub use jvm_flags::JvmFlags;
 pub use members::{Hierarchy, Members};
 pub use server_config::{
-    ConnectionThrottle, ContainerSchedule, DigestAlgorithm, EnsembleConfig, FourLetterWhitelist, GroupCommit,
-    LargeRequests, ListenAddress, RequestThrottle, ServerConfig, SessionWeights,
+    ConnectionThrottle, ContainerSchedule, EnsembleConfig, FourLetterWhitelist, GroupCommit, LargeRequests,
+    ListenAddress, RequestThrottle, ServerConfig, SessionWeights,
 };
 pub use server_spec::{HostPort, PeerAddress, Role, ServerSpec};

@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
+use rookeeper_core::acl::DigestAlgorithm;
+
 use super::error::ConfigNote;
 use super::members::Members;
 use super::server_spec::{HostPort, Role};
@@ -233,63 +235,6 @@ pub struct ContainerSchedule {
     pub pause_between_ms: u32,
     /// Age at which a container that never had a child is removed, ms; nothing: never.
     pub max_never_used_interval_ms: Option<u64>,
-}
-
-/// Hash of the scheme digest, by the names that a JVM knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DigestAlgorithm {
-    /// MD5.
-    Md5,
-    /// SHA-1, the default.
-    Sha1,
-    /// SHA-224.
-    Sha224,
-    /// SHA-256.
-    Sha256,
-    /// SHA-384.
-    Sha384,
-    /// SHA-512.
-    Sha512,
-    /// SHA-512/224.
-    Sha512_224,
-    /// SHA-512/256.
-    Sha512_256,
-    /// SHA3-224.
-    Sha3_224,
-    /// SHA3-256.
-    Sha3_256,
-    /// SHA3-384.
-    Sha3_384,
-    /// SHA3-512.
-    Sha3_512,
-}
-
-impl DigestAlgorithm {
-    /// All of them, by the name that a JVM shows.
-    pub const NAMES: [(&'static str, Self); 12] = [
-        ("MD5", Self::Md5),
-        ("SHA-1", Self::Sha1),
-        ("SHA-224", Self::Sha224),
-        ("SHA-256", Self::Sha256),
-        ("SHA-384", Self::Sha384),
-        ("SHA-512", Self::Sha512),
-        ("SHA-512/224", Self::Sha512_224),
-        ("SHA-512/256", Self::Sha512_256),
-        ("SHA3-224", Self::Sha3_224),
-        ("SHA3-256", Self::Sha3_256),
-        ("SHA3-384", Self::Sha3_384),
-        ("SHA3-512", Self::Sha3_512),
-    ];
-
-    /// The algorithm that a JVM means, in any case; `SHA` and forms without the hyphen as well.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        let upper = name.to_ascii_uppercase();
-        Self::NAMES
-            .iter()
-            .find(|(known, _)| upper == *known || upper == known.replacen("SHA-", "SHA", 1))
-            .map(|(_, algorithm)| *algorithm)
-            .or_else(|| (upper == "SHA").then_some(Self::Sha1))
-    }
 }
 
 /// Which four-letter words are answered (`FourLetterCommands.isEnabled`).

@@ -4,6 +4,7 @@
 mod against_java;
 mod commands;
 mod document;
+mod hostile;
 mod messages;
 
 use std::path::Path;

@@ -43,7 +43,13 @@ pub(super) static KEYS: &[Key] = &[
         Honoured,
     )
     .secret(),
-    property("DigestAuthenticationProvider.digestAlg", Kind::Text, "SHA1", "Hash of the scheme digest", Honoured),
+    property(
+        "DigestAuthenticationProvider.digestAlg",
+        Kind::Text,
+        "SHA1",
+        "Hash of the scheme digest, by the names of the JVM",
+        Honoured,
+    ),
     property("authProvider.*", Kind::Text, "", AUTH_PROVIDERS, Honoured),
     property("enforce.auth.enabled", Kind::Bool, "false", "Serves only clients that have authenticated", Honoured),
     property(

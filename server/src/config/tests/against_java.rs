@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use rookeeper_core::acl::DigestAlgorithm;
+
 use super::jvm;
 use crate::config::build::{Source, from_reader};
 use crate::config::reader::Reader;
 use crate::config::server_config::ServerConfig;
 use crate::config::settings::Settings;
-use crate::config::{DigestAlgorithm, Members, Role, properties};
+use crate::config::{Members, Role, properties};
 
 type Values = BTreeMap<String, String>;
 
