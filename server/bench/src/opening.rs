@@ -1,14 +1,14 @@
 //! Opening sessions: many at once, each timed from the beginning of its connection to the server's answer.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use rookeeper_protocol::client::{ConnectRequest, ConnectResponse};
+use rookeeper_protocol::client::{ConnectRequest, ConnectResponse, xid};
 use rookeeper_protocol::jute::Reader;
-use rookeeper_protocol::types::{SessionId, Zxid};
+use rookeeper_protocol::types::{OpCode, SessionId, Zxid};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -18,6 +18,7 @@ use crate::error::BenchError;
 use crate::poller::{Poller, Ready};
 use crate::tally::Latencies;
 use crate::targets::Targets;
+use crate::template::bare_request;
 
 /// Files that are open besides the connections.
 const OTHER_FILES: u64 = 64;
@@ -82,6 +83,7 @@ impl Opening {
         let mut opened: Vec<(usize, TcpStream)> = Vec::with_capacity(self.count);
         let (mut latencies, mut refused) = (Latencies::new(), BTreeMap::<String, usize>::new());
         let (mut under_way, mut ready, mut timeout) = (0, Vec::new(), self.session_timeout);
+        let (ping, mut pinged_ns) = (bare_request(xid::PING, OpCode::Ping), 0);
         while attempts.len() < self.count || under_way > 0 {
             while attempts.len() < self.count && under_way < self.at_once {
                 let index = attempts.len();
@@ -102,6 +104,12 @@ impl Opening {
                 *refused.entry(format!("no answer after {:.1} s", self.deadline.as_secs_f64())).or_default() +=
                     under_way;
                 break;
+            }
+            if now_ns() - pinged_ns >= timeout.as_nanos() as u64 / 3 {
+                // The first sessions must not expire while the last are being opened. The answers are read later, by
+                // the engine; a connection that has been lost is noticed there, too.
+                opened.iter_mut().for_each(|(_, stream)| drop(stream.write(&ping)));
+                pinged_ns = now_ns();
             }
             poller.wait(100_000_000, &mut ready)?;
             for Ready { connection: index, readable, .. } in ready.iter().copied() {
@@ -178,7 +186,7 @@ impl Attempt {
         }
         if !self.asked {
             // A new connection's buffer has room for 49 bytes; less than all of them means that it is no connection.
-            match std::io::Write::write(&mut self.stream, request) {
+            match self.stream.write(request) {
                 Ok(count) if count == request.len() => self.asked = true,
                 Ok(_) => return Err("the connect request was not taken".to_owned()),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {}
