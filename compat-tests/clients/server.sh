@@ -17,14 +17,15 @@ running() {
     [ -s "$SERVER_DIR/pid" ] && kill -0 "$(cat "$SERVER_DIR/pid")" 2>/dev/null
 }
 
-# The four-letter word is asked over bash's own sockets: no tool beyond the shell is needed.
+# Only `srvr` tells that requests are served; `ruok` is answered before. It is asked over bash's own sockets: no tool
+# beyond the shell is needed.
 answers() {
     local reply=
     exec 3<>"/dev/tcp/127.0.0.1/$port" || return 1
-    printf ruok >&3
-    read -r -t 2 -n 4 -u 3 reply
+    printf srvr >&3
+    reply=$(timeout 2 cat <&3)
     exec 3>&-
-    [ "$reply" = imok ]
+    [[ $reply == *Mode:* ]]
 } 2>/dev/null
 
 # until_true COMMAND...: polls it, up to the deadline.
