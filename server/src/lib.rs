@@ -1,3 +1,9 @@
-//! Placeholder head.
+//! The server: drivers around the pure core. Sockets, threads, disks, clocks and the command line are here;
+//! what they carry out is decided in `rookeeper-core`.
 
+mod admin;
+pub mod cli;
+mod client;
 pub mod config;
+mod disk;
+pub mod runtime;

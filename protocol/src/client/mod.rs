@@ -18,7 +18,7 @@ pub use header::{ReplyHeader, RequestHeader, xid};
 pub use multi::{MULTI_END, MultiHeader, MultiKind, MultiOp, MultiRequest};
 pub use request::{
     AddWatchRequest, AuthRequest, CheckRequest, CreateRequest, DeleteRequest, PathRequest, PathWatchRequest,
-    ReconfigRequest, SetAclRequest, SetDataRequest, SetWatchesRequest, WatchTypeRequest,
+    ReconfigRequest, SetAclRequest, SetDataRequest, SetWatchesRequest, Text, WatchTypeRequest,
 };
 pub use response::{write_children, write_error_reply, write_reply_header};
 pub use watch::{AddWatchMode, EventType, KEEPER_STATE_SYNC_CONNECTED, WatchEvent, WatcherType};

@@ -4,9 +4,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::Digest;
 
-/// The hash behind digest identities (`DigestAuthenticationProvider.digestAlg`).
+/// The hash behind digest identities (`DigestAuthenticationProvider.digestAlg`): those that a JVM has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DigestAlgorithm {
+    /// MD5.
+    Md5,
     /// The default, and what all stock clients assume.
     #[default]
     Sha1,
@@ -18,28 +20,61 @@ pub enum DigestAlgorithm {
     Sha384,
     /// SHA-512.
     Sha512,
+    /// SHA-512/224.
+    Sha512_224,
+    /// SHA-512/256.
+    Sha512_256,
+    /// SHA3-224.
+    Sha3_224,
+    /// SHA3-256.
+    Sha3_256,
+    /// SHA3-384.
+    Sha3_384,
+    /// SHA3-512.
+    Sha3_512,
 }
 
 impl DigestAlgorithm {
-    /// The algorithm of a Java name, upper or lower case.
+    /// All of them, by the name that a JVM shows.
+    pub const NAMES: [(&'static str, Self); 12] = [
+        ("MD5", Self::Md5),
+        ("SHA-1", Self::Sha1),
+        ("SHA-224", Self::Sha224),
+        ("SHA-256", Self::Sha256),
+        ("SHA-384", Self::Sha384),
+        ("SHA-512", Self::Sha512),
+        ("SHA-512/224", Self::Sha512_224),
+        ("SHA-512/256", Self::Sha512_256),
+        ("SHA3-224", Self::Sha3_224),
+        ("SHA3-256", Self::Sha3_256),
+        ("SHA3-384", Self::Sha3_384),
+        ("SHA3-512", Self::Sha3_512),
+    ];
+
+    /// The algorithm that a JVM means by this name, in any case; `SHA` and forms without the hyphen as well.
     pub fn from_name(name: &str) -> Option<Self> {
-        Some(match name.to_ascii_uppercase().as_str() {
-            "SHA" | "SHA1" | "SHA-1" => Self::Sha1,
-            "SHA-224" | "SHA224" => Self::Sha224,
-            "SHA-256" | "SHA256" => Self::Sha256,
-            "SHA-384" | "SHA384" => Self::Sha384,
-            "SHA-512" | "SHA512" => Self::Sha512,
-            _ => return None,
-        })
+        let upper = name.to_ascii_uppercase();
+        Self::NAMES
+            .iter()
+            .find(|(known, _)| upper == *known || upper == known.replacen("SHA-", "SHA", 1))
+            .map(|(_, algorithm)| *algorithm)
+            .or_else(|| (upper == "SHA").then_some(Self::Sha1))
     }
 
     fn hash_base64(self, text: &str) -> String {
         match self {
+            Self::Md5 => STANDARD.encode(md5::Md5::digest(text)),
             Self::Sha1 => STANDARD.encode(sha1::Sha1::digest(text)),
             Self::Sha224 => STANDARD.encode(sha2::Sha224::digest(text)),
             Self::Sha256 => STANDARD.encode(sha2::Sha256::digest(text)),
             Self::Sha384 => STANDARD.encode(sha2::Sha384::digest(text)),
             Self::Sha512 => STANDARD.encode(sha2::Sha512::digest(text)),
+            Self::Sha512_224 => STANDARD.encode(sha2::Sha512_224::digest(text)),
+            Self::Sha512_256 => STANDARD.encode(sha2::Sha512_256::digest(text)),
+            Self::Sha3_224 => STANDARD.encode(sha3::Sha3_224::digest(text)),
+            Self::Sha3_256 => STANDARD.encode(sha3::Sha3_256::digest(text)),
+            Self::Sha3_384 => STANDARD.encode(sha3::Sha3_384::digest(text)),
+            Self::Sha3_512 => STANDARD.encode(sha3::Sha3_512::digest(text)),
         }
     }
 }

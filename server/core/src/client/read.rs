@@ -4,7 +4,7 @@
 
 use bytes::BytesMut;
 use rookeeper_protocol::client::{
-    AddWatchMode, AddWatchRequest, EventType, MULTI_END, MultiHeader, MultiKind, MultiOp, MultiRequest, PathRequest,
+    AddWatchMode, AddWatchRequest, EventType, MULTI_END, MultiHeader, MultiOp, MultiRequest, PathRequest,
     PathWatchRequest, RequestHeader, SetWatchesRequest, Text, WatchEvent, WatchTypeRequest, WatcherType, finish_frame,
     write_children, write_error_reply, write_reply_header, xid,
 };

@@ -39,8 +39,6 @@ pub struct ZnodeChange<'a> {
 pub struct ChangeSet {
     /// The state is that after this transaction.
     pub zxid: Zxid,
-    /// Paths that are gone, or were gone before the znode that has the path now.
-    pub deleted: Vec<Box<str>>,
     /// Sessions that came (with their timeout in milliseconds) or went.
     pub sessions: Vec<(SessionId, Option<i32>)>,
 }
@@ -91,6 +89,11 @@ impl ChangeLog {
         self.len() == 0
     }
 
+    /// Paths that are gone, or were gone before the znode that has the path now.
+    pub fn deleted_paths(&self) -> &[Box<str>] {
+        &self.deleted
+    }
+
     /// Marks the whole tree as changed: there is no image yet.
     pub fn all_changed(&mut self, tree: &Tree) {
         let mut ids = Vec::new();
@@ -98,7 +101,8 @@ impl ChangeLog {
         ids.into_iter().for_each(|id| self.changed(id));
     }
 
-    /// Takes what changed; `put` gets each changed znode's present state.
+    /// Takes what changed; `put` gets each changed znode's present state. The paths of
+    /// [`ChangeLog::deleted_paths`] are forgotten with it, and must be asked for before.
     pub fn take(&mut self, tree: &Tree, mut put: impl FnMut(ZnodeChange<'_>)) -> ChangeSet {
         let mut path = String::new();
         for id in std::mem::take(&mut self.dirty_list) {
@@ -112,9 +116,9 @@ impl ChangeLog {
             put(ZnodeChange { path: &path, data: znode.data, acl: tree.acls.list(znode.acl), stat: znode.stat });
             self.imaged.insert(id);
         }
+        self.deleted.clear();
         ChangeSet {
             zxid: tree.last_zxid,
-            deleted: std::mem::take(&mut self.deleted),
             sessions: std::mem::take(&mut self.sessions).into_iter().collect(),
         }
     }

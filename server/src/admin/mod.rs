@@ -1,0 +1,3 @@
+//! What operators ask of a running server.
+
+pub(crate) mod four_letter;

@@ -1,0 +1,109 @@
+//! One connection, as its own task and the applying thread share it.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI32, AtomicI64};
+
+use bytes::{Buf, BytesMut};
+use parking_lot::Mutex;
+use rookeeper_core::client::{Connection, Phase};
+use rookeeper_core::watch::ConnId;
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use crate::runtime::Shared;
+
+/// A buffer that grew larger than this is given back once it is empty.
+const OUT_BYTES_KEPT: usize = 16 << 10;
+
+/// What is locked for each batch.
+#[derive(Debug)]
+pub(crate) struct ConnectionState {
+    /// The machine behind the connection; its `out` is what goes out next.
+    pub(crate) machine: Connection,
+    /// The applying thread will wake the task.
+    pub(crate) touched: bool,
+    /// The task has stopped reading until something is answered.
+    pub(super) paused: bool,
+    /// Writing failed: there is no client any more.
+    pub(super) broken: bool,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct ConnectionHandle {
+    pub(crate) id: ConnId,
+    pub(crate) remote: SocketAddr,
+    pub(super) stream: TcpStream,
+    pub(crate) state: Mutex<ConnectionState>,
+    /// Wakes the task.
+    pub(crate) notify: Notify,
+    /// When the client was last heard of, in monotonic milliseconds.
+    pub(crate) heard_ms: AtomicI64,
+    /// The session timeout agreed on, in milliseconds.
+    pub(crate) timeout_ms: AtomicI32,
+    /// When the connection was accepted, in milliseconds since 1970.
+    pub(crate) established_ms: i64,
+}
+
+impl ConnectionHandle {
+    pub(super) fn new(id: ConnId, stream: TcpStream, remote: SocketAddr, now: rookeeper_core::pipeline::Now) -> Self {
+        let machine = Connection::new(id, &java_address(remote.ip()));
+        Self {
+            id,
+            remote,
+            stream,
+            state: Mutex::new(ConnectionState { machine, touched: false, paused: false, broken: false }),
+            notify: Notify::new(),
+            heard_ms: AtomicI64::new(now.monotonic_ms),
+            timeout_ms: AtomicI32::new(0),
+            established_ms: now.wall_ms,
+        }
+    }
+
+    /// Writes as much as the socket takes. Whether anything is left.
+    pub(super) fn flush(&self, state: &mut ConnectionState) -> bool {
+        let out = &mut state.machine.out;
+        while !out.is_empty() {
+            match self.stream.try_write(out) {
+                Ok(0) => state.broken = true,
+                Ok(count) => {
+                    out.advance(count);
+                    continue;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return true,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(_) => state.broken = true,
+            }
+            out.clear();
+        }
+        if out.capacity() > OUT_BYTES_KEPT {
+            *out = BytesMut::new();
+        } else {
+            out.clear();
+        }
+        false
+    }
+
+    /// The applying thread has put something into the buffer: it writes at once, or lets the task do it.
+    pub(crate) fn wake(&self, shared: &Shared, direct: bool) {
+        let mut state = self.state.lock();
+        state.touched = false;
+        shared.stats.add(&state.machine.take_tally());
+        let left = if direct { self.flush(&mut state) } else { true };
+        if left || state.paused || state.broken || state.machine.phase() != Phase::Open {
+            drop(state);
+            self.notify.notify_one();
+        }
+    }
+}
+
+/// An address as Java prints it: IPv6 in full, without abbreviation; IPv4 in IPv6 as IPv4.
+pub(super) fn java_address(address: std::net::IpAddr) -> String {
+    match address.to_canonical() {
+        std::net::IpAddr::V4(address) => address.to_string(),
+        std::net::IpAddr::V6(address) => {
+            let segments = address.segments().map(|segment| format!("{segment:x}"));
+            segments.join(":")
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The handshake: a new session, or one that comes back (`ZooKeeperServer#processConnectRequest`).
+
+use std::sync::atomic::Ordering;
+
+use rookeeper_core::session::password_matches;
+use rookeeper_protocol::client::{ConnectRequest, Frame};
+use rookeeper_protocol::jute::Reader;
+use rookeeper_protocol::types::SessionId;
+
+use super::handle::ConnectionHandle;
+use super::throttle::{Handshake, Throttle};
+use crate::runtime::Shared;
+
+/// The connection is to be closed without a word.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refused;
+
+/// Serves a connection's first frame.
+pub(super) fn connect(
+    shared: &Shared,
+    handle: &ConnectionHandle,
+    throttle: &Throttle,
+    frame: &Frame,
+) -> Result<(), Refused> {
+    let mut reader = Reader::with_limit(frame, shared.connection_rules.inner_length_max);
+    let request = ConnectRequest::read(&mut reader).map_err(|error| {
+        tracing::warn!("closing {}: its first frame is no connect request: {error}", handle.remote);
+        Refused
+    })?;
+    let now = shared.clock.now();
+    let kind = if request.session_id == SessionId::NONE { Handshake::New } else { Handshake::Renew };
+    if !throttle.admits(kind, now.monotonic_ms) {
+        shared.stats.connections_rejected.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!("refusing {}: the limit on new sessions is reached (connection_throttle_tokens)", handle.remote);
+        return Err(Refused);
+    }
+    shared.stats.connection_requests.fetch_add(1, Ordering::Relaxed);
+    let last_zxid = shared.tree.read().last_zxid();
+    if request.last_zxid_seen > last_zxid {
+        tracing::info!(
+            "refusing {}: it has seen zxid {}, the last one here is {last_zxid}; it must try another server",
+            handle.remote,
+            request.last_zxid_seen
+        );
+        return Err(Refused);
+    }
+    let mut core = shared.core.lock();
+    let timeout_ms = core.pipeline.rules().clamp_timeout(request.timeout_ms);
+    handle.timeout_ms.store(timeout_ms, Ordering::Relaxed);
+    handle.heard_ms.store(now.monotonic_ms, Ordering::Relaxed);
+    if kind == Handshake::New {
+        let session = core.pipeline.begin_session(now, timeout_ms, handle.id);
+        let request = {
+            let mut state = handle.state.lock();
+            state.machine.establish(session, timeout_ms, request.read_only);
+            state.machine.create_session_request(now.monotonic_ms)
+        };
+        drop(core);
+        shared.submit([request]);
+        return Ok(());
+    }
+
+    shared.stats.connection_revalidations.fetch_add(1, Ordering::Relaxed);
+    let session = request.session_id;
+    // Whoever names the session takes it from the connection it was on, even with a wrong password.
+    if let Some(other) = core.pipeline.sessions.get(session).and_then(|session| session.conn)
+        && other != handle.id
+        && let Some(other) = shared.connections.get(other)
+    {
+        other.state.lock().machine.end();
+        other.notify.notify_one();
+        core.pipeline.sessions.attach(session, None);
+    }
+    let valid = password_matches(session, request.password)
+        && core.pipeline.sessions.touch(session, timeout_ms, now.monotonic_ms);
+    if valid {
+        core.pipeline.sessions.attach(session, Some(handle.id));
+    } else {
+        tracing::info!("invalid session {session} of {}, probably expired", handle.remote);
+    }
+    let mut state = handle.state.lock();
+    state.machine.establish(session, timeout_ms, request.read_only);
+    state.machine.resumed(valid);
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! Bounds of one connection. Each keeps one client from costing the others.
+
+/// Bytes asked of the socket at once.
+pub(super) const READ_BYTES: usize = 16 << 10;
+
+/// Replies are written out before more requests are served once this many bytes wait, so that a client that
+/// asks for much and reads nothing costs this and one reply more.
+pub(super) const OUT_BYTES_MAX: usize = 256 << 10;
+
+/// Requests of one connection that may wait behind its writes; then it is read no further.
+pub(super) const WAITING_REQUESTS_MAX: usize = 4096;
+
+/// Bytes of such requests. At least one request of any legal size is always taken.
+pub(super) const WAITING_BYTES_MAX: usize = 4 << 20;
+
+/// Requests served before other connections get their turn on the thread.
+pub(super) const BATCH_REQUESTS_MAX: usize = 1024;

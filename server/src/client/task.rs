@@ -1,0 +1,354 @@
+//! The task of one connection: bytes in, frames to the machine, bytes out.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::BytesMut;
+use parking_lot::MutexGuard;
+use rookeeper_core::client::{Disposition, Phase, ReadView, WatchAccess};
+use rookeeper_core::pipeline::WriteRequest;
+use rookeeper_core::watch::WatchTable;
+use rookeeper_protocol::client::{FRAME_HEADER_LEN, FourLetterWord, FrameDecoder};
+use tokio::io::Interest;
+use tokio::time::Instant;
+
+use super::handle::ConnectionHandle;
+use super::handshake;
+use super::limits::{BATCH_REQUESTS_MAX, OUT_BYTES_MAX, READ_BYTES, WAITING_BYTES_MAX, WAITING_REQUESTS_MAX};
+use super::throttle::Throttle;
+use crate::admin::four_letter;
+use crate::runtime::Shared;
+
+/// One connection's task.
+pub(super) struct Task {
+    shared: Arc<Shared>,
+    handle: Arc<ConnectionHandle>,
+    frames: FrameDecoder,
+    throttle: Throttle,
+    input: BytesMut,
+    writes: Vec<WriteRequest>,
+    /// The large request that is being received, in bytes.
+    large_request: usize,
+    end_of_input: bool,
+}
+
+/// What the task does next.
+enum Next {
+    /// Read more.
+    Read,
+    /// Wait until something is answered, without reading.
+    Wait,
+    /// There is more in the buffer; serve it after the others.
+    Again,
+    /// Close once everything is written.
+    Close,
+}
+
+/// The watches, locked when a request of the batch first needs them.
+struct LazyWatches<'a> {
+    shared: &'a Shared,
+    guard: Option<MutexGuard<'a, WatchTable>>,
+}
+
+impl WatchAccess for LazyWatches<'_> {
+    fn table(&mut self) -> &mut WatchTable {
+        let shared = self.shared;
+        self.guard.get_or_insert_with(|| shared.watches.lock())
+    }
+}
+
+impl Task {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        handle: Arc<ConnectionHandle>,
+        frames: FrameDecoder,
+        throttle: Throttle,
+    ) -> Self {
+        Self {
+            shared,
+            handle,
+            frames,
+            throttle,
+            input: BytesMut::new(),
+            writes: Vec::new(),
+            large_request: 0,
+            end_of_input: false,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        if self.open().await {
+            self.serve().await;
+        }
+        self.leave();
+    }
+
+    /// Everything before the session: a four-letter word, or the handshake. Whether requests follow.
+    async fn open(&mut self) -> bool {
+        let deadline = self.sessionless_deadline();
+        loop {
+            if self.input.len() >= FRAME_HEADER_LEN {
+                if let Some(word) = FourLetterWord::read(&self.input) {
+                    self.shared.stats.received.fetch_add(1, Ordering::Relaxed);
+                    if let Ok(Err(error)) = tokio::time::timeout_at(deadline, self.answer_word(word)).await {
+                        tracing::debug!("four-letter word of {}: {error}", self.handle.remote);
+                    }
+                    return false;
+                }
+                if !self.shared.is_serving() {
+                    return false;
+                }
+                match self.frames.next_frame(&mut self.input) {
+                    Err(error) => {
+                        tracing::warn!("closing {}: {error}", self.handle.remote);
+                        return false;
+                    }
+                    Ok(Some(frame)) => {
+                        self.handle.state.lock().machine.received(FRAME_HEADER_LEN + frame.len());
+                        return handshake::connect(&self.shared, &self.handle, &self.throttle, &frame).is_ok();
+                    }
+                    Ok(None) => {}
+                }
+            }
+            match tokio::time::timeout_at(deadline, self.handle.stream.readable()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return false,
+                Err(_) => {
+                    self.shared.stats.sessionless_expired.fetch_add(1, Ordering::Relaxed);
+                    return false;
+                }
+            }
+            if self.read().is_err() || self.end_of_input {
+                return false;
+            }
+        }
+    }
+
+    /// Java looks at connections without a session in steps of their timeout.
+    fn sessionless_deadline(&self) -> Instant {
+        let step_ms = i64::from(self.shared.config.sessionless_cnxn_timeout_ms.max(1));
+        let now_ms = self.shared.clock.monotonic_ms();
+        let due_ms = ((now_ms + step_ms) / step_ms + 1) * step_ms;
+        self.shared.clock.instant_at(due_ms).into()
+    }
+
+    async fn answer_word(&mut self, word: FourLetterWord) -> io::Result<()> {
+        let mut argument = None;
+        if word == FourLetterWord::Stmk {
+            // Eight bytes of mask follow; Java reads what has arrived.
+            argument = self.input.get(4..12).and_then(|mask| mask.try_into().ok()).map(i64::from_be_bytes);
+        }
+        let text = four_letter::answer(&self.shared, word, argument);
+        let mut left = text.as_bytes();
+        while !left.is_empty() {
+            self.handle.stream.writable().await?;
+            match self.handle.stream.try_write(left) {
+                Ok(count) => left = &left[count..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Requests, until the connection ends.
+    async fn serve(&mut self) {
+        loop {
+            let next = self.serve_batch();
+            if !self.writes.is_empty() {
+                self.shared.submit(self.writes.drain(..));
+            }
+            let unwritten = {
+                let mut state = self.handle.state.lock();
+                self.shared.stats.add(&state.machine.take_tally());
+                let unwritten = self.handle.flush(&mut state);
+                if state.broken {
+                    return;
+                }
+                unwritten
+            };
+            let interest = match (next, unwritten) {
+                (Next::Close, false) => return,
+                // Whoever does not read what was answered is not read either.
+                (_, true) => Some(Interest::WRITABLE),
+                (Next::Again, false) => {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                (Next::Wait, false) => None,
+                (Next::Read, false) => Some(Interest::READABLE),
+            };
+            if !self.wait(interest).await {
+                return;
+            }
+        }
+    }
+
+    /// Waits for the socket or for the applying thread. False when there is nothing to wait for any more.
+    async fn wait(&mut self, interest: Option<Interest>) -> bool {
+        if self.input.is_empty() && interest == Some(Interest::READABLE) {
+            // An idle connection holds no buffer.
+            self.input = BytesMut::new();
+        }
+        match interest {
+            None => {
+                self.handle.notify.notified().await;
+                true
+            }
+            Some(Interest::READABLE) => {
+                tokio::select! {
+                    biased;
+                    ready = self.handle.stream.readable() => ready.is_ok() && self.read().is_ok(),
+                    () = self.handle.notify.notified() => true,
+                }
+            }
+            Some(_) => {
+                tokio::select! {
+                    ready = self.handle.stream.writable() => ready.is_ok(),
+                    () = self.handle.notify.notified() => true,
+                }
+            }
+        }
+    }
+
+    /// Takes what the socket has.
+    fn read(&mut self) -> io::Result<()> {
+        loop {
+            self.input.reserve(READ_BYTES);
+            match self.handle.stream.try_read_buf(&mut self.input) {
+                Ok(0) => {
+                    self.end_of_input = true;
+                    return Ok(());
+                }
+                Ok(count) if count >= READ_BYTES && self.input.len() < OUT_BYTES_MAX => {}
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Serves the frames that have arrived: reads at once, all under one hold of the tree; writes are collected.
+    fn serve_batch(&mut self) -> Next {
+        let shared = &*self.shared;
+        let now_ms = shared.clock.monotonic_ms();
+        let tree = shared.tree.read();
+        let mut state = self.handle.state.lock();
+        state.paused = false;
+        match state.machine.phase() {
+            Phase::New | Phase::Ending => {
+                state.paused = state.machine.outstanding() > 0;
+                return if state.paused && !self.end_of_input { Next::Wait } else { Next::Close };
+            }
+            Phase::Establishing => {
+                state.paused = true;
+                return if self.end_of_input { Next::Close } else { Next::Wait };
+            }
+            Phase::Open => {}
+        }
+        let mut watches = LazyWatches { shared, guard: None };
+        let mut view =
+            ReadView { tree: &tree, watches: &mut watches, rules: &shared.connection_rules, now_ms };
+        let mut served = 0;
+        let next = loop {
+            let machine = &mut state.machine;
+            if served >= BATCH_REQUESTS_MAX || machine.out.len() > OUT_BYTES_MAX {
+                break Next::Again;
+            }
+            if machine.outstanding() >= WAITING_REQUESTS_MAX
+                || machine.waiting_bytes() >= WAITING_BYTES_MAX
+                || (machine.outstanding() > 0 && over_limit(shared))
+            {
+                if served == 0 || self.writes.is_empty() {
+                    shared.stats.throttle_waits.fetch_add(1, Ordering::Relaxed);
+                }
+                state.paused = true;
+                break Next::Wait;
+            }
+            match self.frames.next_frame(&mut self.input) {
+                Ok(Some(frame)) => {
+                    served += 1;
+                    release_large(shared, &mut self.large_request);
+                    if machine.request(frame, &mut view, &mut self.writes) == Disposition::Close {
+                        break Next::Close;
+                    }
+                    if machine.phase() == Phase::Ending {
+                        state.paused = true;
+                        break Next::Wait;
+                    }
+                }
+                Ok(None) => match admit_large(shared, &self.frames, &self.input, &mut self.large_request) {
+                    true if self.end_of_input => break Next::Close,
+                    true => break Next::Read,
+                    false => {
+                        tracing::warn!("closing {}: too many bytes of large requests (largeRequestMaxBytes)", self.handle.remote);
+                        break Next::Close;
+                    }
+                },
+                Err(error) => {
+                    tracing::warn!("closing {}: {error}", self.handle.remote);
+                    break Next::Close;
+                }
+            }
+        };
+        if served > 0 {
+            self.handle.heard_ms.store(now_ms, Ordering::Relaxed);
+        }
+        next
+    }
+
+    /// The connection is gone: its watches go with it, its session waits for another one.
+    fn leave(mut self) {
+        let shared = &self.shared;
+        release_large(shared, &mut self.large_request);
+        let (session, timeout_ms) = {
+            let mut state = self.handle.state.lock();
+            let machine = &mut state.machine;
+            machine.end();
+            shared.stats.add(&machine.take_tally());
+            (machine.session(), machine.timeout_ms())
+        };
+        shared.connections.remove(self.handle.id);
+        {
+            let mut core = shared.core.lock();
+            let heard_ms = self.handle.heard_ms.load(Ordering::Relaxed);
+            core.pipeline.sessions.detach(session, self.handle.id, timeout_ms, heard_ms);
+        }
+        shared.watches.lock().remove_connection(self.handle.id);
+        shared.connections.dismiss(self.handle.remote.ip());
+        if self.end_of_input {
+            shared.stats.connections_dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whether so many requests are in work that connections with requests in work are read no further
+/// (`globalOutstandingLimit`).
+fn over_limit(shared: &Shared) -> bool {
+    let limit = usize::try_from(shared.config.global_outstanding_limit).unwrap_or(0);
+    shared.in_flight.load(Ordering::Relaxed) > limit
+}
+
+/// Counts a large request that is on its way in. False if all of them together would be too much.
+fn admit_large(shared: &Shared, frames: &FrameDecoder, input: &[u8], counted: &mut usize) -> bool {
+    let (Some(threshold), 0) = (shared.config.large_requests.threshold, *counted) else { return true };
+    let Ok(Some(length)) = frames.peek_length(input) else { return true };
+    if length <= threshold as usize {
+        return true;
+    }
+    let total = shared.large_request_bytes.fetch_add(length as i64, Ordering::Relaxed) + length as i64;
+    *counted = length;
+    if total <= i64::from(shared.config.large_requests.max_bytes) {
+        return true;
+    }
+    shared.stats.large_requests_rejected.fetch_add(1, Ordering::Relaxed);
+    false
+}
+
+fn release_large(shared: &Shared, counted: &mut usize) {
+    if *counted > 0 {
+        shared.large_request_bytes.fetch_sub(*counted as i64, Ordering::Relaxed);
+        *counted = 0;
+    }
+}

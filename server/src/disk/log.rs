@@ -1,0 +1,196 @@
+//! The thread that flushes the log, and applies what is flushed.
+//!
+//! While one flush runs, requests collect for the next: the disk's own pace makes the groups. Applying in the
+//! same thread saves a hand-over on the way of every write.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use rookeeper_protocol::types::Zxid;
+use rookeeper_storage::fs::RealFs;
+use rookeeper_storage::log::{LogWriter, Retired};
+
+use crate::client::ConnectionHandle;
+use crate::runtime::{PendingLog, Shared, delivery};
+
+/// Requests applied under one hold of the tree; readers get their turn in between.
+const APPLY_MAX: usize = 512;
+
+/// Changes that the image lacks before it is brought forward: copying so many holds up writers for about a
+/// millisecond.
+pub(crate) const IMAGE_STEP_CHANGES: usize = 4096;
+
+/// Changes that the image may lack before writers have to wait for it; bounds memory and the longest hold.
+const IMAGE_LAG_CHANGES_MAX: usize = 16 * IMAGE_STEP_CHANGES;
+
+/// What log and image tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct ImageProgress {
+    pub(super) state: Mutex<ImageState>,
+    pub(super) changed: Condvar,
+    /// The log is flushed up to here, whatever `forceSync` says.
+    pub(super) log_durable: AtomicI64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct ImageState {
+    /// The image should be brought forward.
+    pub(super) wanted: bool,
+    /// The image is durable up to here.
+    pub(super) durable: Option<Zxid>,
+    /// Segments that the image made needless.
+    pub(super) retired: Option<Retired<RealFs>>,
+    /// The image's thread wants to know that the log is durable up to here.
+    pub(super) wants_log_through: Option<Zxid>,
+    pub(super) ended: bool,
+}
+
+impl ImageProgress {
+    /// The server stops: nobody waits for the other any more.
+    pub(crate) fn end(&self) {
+        self.state.lock().ended = true;
+        self.changed.notify_all();
+    }
+}
+
+/// The thread's state.
+pub(crate) struct LogThread {
+    shared: Arc<Shared>,
+    log: LogWriter<RealFs>,
+    progress: Arc<ImageProgress>,
+    durable: Zxid,
+    pending: PendingLog,
+    touched: Vec<Arc<ConnectionHandle>>,
+}
+
+impl LogThread {
+    pub(crate) fn new(shared: Arc<Shared>, log: LogWriter<RealFs>, progress: Arc<ImageProgress>) -> Self {
+        let durable = Zxid(log.last_zxid());
+        progress.log_durable.store(durable.0, Ordering::Release);
+        Self { shared, log, progress, durable, pending: PendingLog::default(), touched: Vec::new() }
+    }
+
+    /// Runs until the server stops and everything is answered, or until a write fails.
+    pub(crate) fn run(mut self) {
+        while self.take_work() {
+            if let Err(error) = self.flush() {
+                self.shared.fail(&error.to_string());
+                return;
+            }
+            self.apply();
+            self.attend_image();
+        }
+        if let Err(error) = self.log.close() {
+            self.shared.fail(&error.to_string());
+        }
+    }
+
+    /// Waits for something to do. False when the server stops and nothing is left.
+    fn take_work(&mut self) -> bool {
+        let mut core = self.shared.core.lock();
+        while !core.has_work() {
+            if self.shared.is_stopping() {
+                return false;
+            }
+            if self.progress.state.lock().wants_log_through.is_some() {
+                return true;
+            }
+            self.shared.work.wait(&mut core);
+        }
+        core.unlogged = false;
+        std::mem::swap(&mut core.log, &mut self.pending);
+        true
+    }
+
+    fn flush(&mut self) -> rookeeper_storage::Result<()> {
+        let through = self.progress.state.lock().wants_log_through.is_some();
+        let mut start = 0;
+        for (zxid, end) in self.pending.ends.drain(..) {
+            self.log.append(zxid.0, &self.pending.bytes[start..end])?;
+            start = end;
+        }
+        self.pending.bytes.clear();
+        if start == 0 && !through {
+            return Ok(());
+        }
+        let before = Instant::now();
+        let flushed = if through { self.log.flush_through()? } else { self.log.flush()? };
+        let took = before.elapsed();
+        let threshold = Duration::from_millis(self.shared.config.fsync_warning_threshold_ms);
+        if took > threshold {
+            self.shared.stats.slow_flushes.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!("flushing the transaction log took {} ms; the disk is too slow or shared", took.as_millis());
+        }
+        self.durable = Zxid(flushed);
+        if through || self.shared.config.force_sync {
+            self.progress.log_durable.store(flushed, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Applies what is durable and answers.
+    fn apply(&mut self) {
+        let shared = self.shared.clone();
+        loop {
+            let (more, behind) = {
+                let mut core = shared.core.lock();
+                let before = core.pipeline.in_flight();
+                let more = {
+                    let mut tree = shared.tree.write();
+                    let connections = shared.connections.read();
+                    let mut watches = shared.watches.lock();
+                    let touched = std::mem::take(&mut self.touched);
+                    let mut delivery = delivery::Delivery::new(&shared, &connections, touched);
+                    let more =
+                        core.pipeline.commit(&mut tree, &mut watches, &mut delivery, self.durable, APPLY_MAX);
+                    self.touched = delivery.into_touched();
+                    more
+                };
+                let left = core.pipeline.in_flight();
+                shared.in_flight.store(left, Ordering::Relaxed);
+                shared.stats.commits.fetch_add((before - left) as u64, Ordering::Relaxed);
+                (more, core.pipeline.changes.len())
+            };
+            delivery::wake(&shared, &mut self.touched);
+            if behind >= IMAGE_STEP_CHANGES {
+                self.call_image(behind);
+            }
+            if !more {
+                return;
+            }
+        }
+    }
+
+    /// Asks for the image to be brought forward, and waits for it when it is too far behind.
+    fn call_image(&self, behind: usize) {
+        let mut state = self.progress.state.lock();
+        state.wanted = true;
+        self.progress.changed.notify_all();
+        if behind >= IMAGE_LAG_CHANGES_MAX {
+            while state.wanted && !state.ended && state.wants_log_through.is_none() {
+                self.progress.changed.wait(&mut state);
+            }
+        }
+    }
+
+    /// Gives the image's thread what it asked for, and takes out segments that it made needless.
+    fn attend_image(&mut self) {
+        let mut state = self.progress.state.lock();
+        if state.wants_log_through.is_some_and(|zxid| zxid.0 <= self.progress.log_durable.load(Ordering::Acquire)) {
+            state.wants_log_through = None;
+            self.progress.changed.notify_all();
+        }
+        if let Some(durable) = state.durable.take() {
+            let retired = self.log.retire(durable.0);
+            if !retired.is_empty() {
+                state.retired = Some(retired);
+                self.progress.changed.notify_all();
+            }
+            if let Ok(bytes) = self.log.disk_bytes() {
+                self.shared.log_bytes.store(bytes as i64, Ordering::Relaxed);
+            }
+        }
+    }
+}

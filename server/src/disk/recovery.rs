@@ -1,0 +1,139 @@
+//! From a data folder to a tree and its sessions.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rookeeper_core::tree::{ChangeLog, Loader, Tree, TreeRules};
+use rookeeper_protocol::txn::{LogEntry, Txn};
+use rookeeper_protocol::types::{SessionId, Zxid};
+use rookeeper_storage::error::CallerError;
+use rookeeper_storage::fs::RealFs;
+use rookeeper_storage::kv::rocks::{RocksKv, RocksTuning};
+use rookeeper_storage::log::LogOptions;
+use rookeeper_storage::tree::ImageEntry;
+use rookeeper_storage::verify::Verified;
+use rookeeper_storage::{Recovered, Replay, StorageError, StoreOptions};
+
+use super::znode_record::Decoder;
+use crate::config::ServerConfig;
+
+/// The store on a real disk.
+pub(crate) type Store = rookeeper_storage::Store<RealFs, RocksKv>;
+
+/// What a start found.
+pub(crate) struct RecoveredState {
+    pub(crate) tree: Tree,
+    pub(crate) sessions: BTreeMap<SessionId, i32>,
+    /// What the image lacks.
+    pub(crate) changes: ChangeLog,
+    pub(crate) report: Recovered,
+    /// Ephemeral znodes without a session that were removed.
+    pub(crate) orphans: usize,
+}
+
+/// How the store of this configuration is opened.
+pub(crate) fn store_options(config: &ServerConfig) -> StoreOptions {
+    StoreOptions {
+        data_dir: config.data_dir.clone(),
+        data_log_dir: config.data_log_dir.clone(),
+        log: LogOptions { segment_bytes: config.pre_alloc_size_kb.saturating_mul(1024), force_sync: config.force_sync },
+    }
+}
+
+/// Reads everything that is there. An image and the log behind it become a tree.
+struct Rebuild {
+    loader: Option<Loader>,
+    tree: Option<Tree>,
+    decoder: Decoder,
+    sessions: BTreeMap<SessionId, i32>,
+    changes: ChangeLog,
+    empty: bool,
+    rules: TreeRules,
+    seed: u64,
+}
+
+impl Rebuild {
+    fn new(rules: TreeRules, seed: u64) -> Self {
+        Self {
+            loader: Some(Tree::loader(rules, seed)),
+            tree: None,
+            decoder: Decoder::default(),
+            sessions: BTreeMap::new(),
+            changes: ChangeLog::default(),
+            empty: true,
+            rules,
+            seed,
+        }
+    }
+}
+
+impl Replay for Rebuild {
+    fn entry(&mut self, entry: ImageEntry<'_>) -> Result<(), CallerError> {
+        match entry {
+            // None are written yet.
+            ImageEntry::Blob { .. } => {}
+            ImageEntry::Session { id, timeout_ms } => {
+                self.sessions.insert(SessionId(id), timeout_ms);
+            }
+            ImageEntry::Znode { path, record } => {
+                let znode = self.decoder.decode(record).map_err(|error| format!("znode {path}: {error}"))?;
+                let loader = self.loader.as_mut().ok_or("an entry behind the image's end")?;
+                let path = if path == "/" { "" } else { path };
+                let id = loader.add(path, znode.data, &znode.acl, znode.stat)?;
+                self.changes.loaded(id);
+                self.empty = false;
+            }
+        }
+        Ok(())
+    }
+
+    fn image_end(&mut self, zxid: i64) -> Result<(), CallerError> {
+        let loader = self.loader.take().ok_or("the image ends twice")?;
+        self.tree = Some(match self.empty {
+            true => {
+                let tree = Tree::new(self.rules, self.seed);
+                self.changes.all_changed(&tree);
+                tree
+            }
+            false => loader.finish(Zxid(zxid)),
+        });
+        Ok(())
+    }
+
+    fn record(&mut self, zxid: i64, payload: &[u8]) -> Result<(), CallerError> {
+        let entry = LogEntry::read(payload).map_err(|error| format!("transaction {zxid:#x}: {error}"))?;
+        let tree = self.tree.as_mut().ok_or("a record before the image's end")?;
+        match entry.txn {
+            Txn::CreateSession { timeout_ms } => {
+                self.sessions.insert(entry.header.client_id, timeout_ms);
+            }
+            Txn::CloseSession { .. } => {
+                self.sessions.remove(&entry.header.client_id);
+            }
+            _ => {}
+        }
+        tree.apply(&entry, &mut self.changes, &mut ());
+        Ok(())
+    }
+}
+
+/// Opens the data folder and rebuilds the state.
+pub(crate) fn recover(
+    options: &StoreOptions,
+    rules: TreeRules,
+    seed: u64,
+) -> Result<(Store, RecoveredState), StorageError> {
+    let mut rebuild = Rebuild::new(rules, seed);
+    let open = |path: &Path| RocksKv::open(path, RocksTuning::default());
+    let (store, report) = Store::open(&RealFs, options, open, &mut rebuild)?;
+    let Rebuild { tree, sessions, mut changes, .. } = rebuild;
+    let mut tree = tree.unwrap_or_else(|| Tree::new(rules, seed));
+    let orphans = tree.kill_orphans(|session| sessions.contains_key(&session), &mut changes);
+    Ok((store, RecoveredState { tree, sessions, changes, report, orphans }))
+}
+
+/// Checks a data folder without changing it.
+pub fn verify(options: &StoreOptions, rules: TreeRules) -> Result<Verified, StorageError> {
+    let open = |path: &Path| RocksKv::open(path, RocksTuning { read_only: true, ..RocksTuning::default() });
+    rookeeper_storage::verify::verify(&RealFs, options, open, &mut Rebuild::new(rules, 0))
+}

@@ -1,0 +1,97 @@
+//! Bringing what was applied to the connections.
+
+use std::sync::Arc;
+
+use rookeeper_core::client::{ReadView, WatchAccess};
+use rookeeper_core::pipeline::{Connections, Finished};
+use rookeeper_core::tree::Tree;
+use rookeeper_core::watch::{ConnId, WatchTable};
+use rookeeper_protocol::client::EventType;
+use rookeeper_protocol::types::{AclList, SessionId, Zxid};
+
+use super::shared::Shared;
+use crate::client::{ConnectionHandle, ConnectionMap};
+
+/// Above so many connections in one batch, each writes for itself instead of the applying thread for all.
+const DIRECT_WRITES_MAX: usize = 2;
+
+/// A connection whose client does not read gets this many bytes of events and replies; then it is closed.
+const UNREAD_BYTES_MAX: usize = 64 << 20;
+
+/// The connections while transactions are applied.
+pub(crate) struct Delivery<'a> {
+    shared: &'a Shared,
+    connections: &'a ConnectionMap,
+    now_ms: i64,
+    touched: Vec<Arc<ConnectionHandle>>,
+}
+
+impl<'a> Delivery<'a> {
+    pub(crate) fn new(shared: &'a Shared, connections: &'a ConnectionMap, touched: Vec<Arc<ConnectionHandle>>) -> Self {
+        Self { shared, connections, now_ms: shared.clock.monotonic_ms(), touched }
+    }
+
+    /// The connections that have something to write.
+    pub(crate) fn into_touched(self) -> Vec<Arc<ConnectionHandle>> {
+        self.touched
+    }
+
+    fn with(&mut self, conn: ConnId, act: impl FnOnce(&mut rookeeper_core::client::Connection)) {
+        let Some(handle) = self.connections.get(&conn) else { return };
+        let mut state = handle.state.lock();
+        act(&mut state.machine);
+        if state.machine.out.len() > UNREAD_BYTES_MAX {
+            tracing::warn!(
+                "closing {}: its client left {} bytes unread, {UNREAD_BYTES_MAX} are allowed",
+                handle.remote,
+                state.machine.out.len()
+            );
+            state.machine.out.clear();
+            state.machine.end();
+        }
+        if !state.touched {
+            state.touched = true;
+            self.touched.push(handle.clone());
+        }
+    }
+}
+
+/// Lets the connections that were touched write, now that no lock is held.
+pub(crate) fn wake(shared: &Shared, touched: &mut Vec<Arc<ConnectionHandle>>) {
+    let direct = touched.len() <= DIRECT_WRITES_MAX;
+    for handle in touched.drain(..) {
+        handle.wake(shared, direct);
+    }
+}
+
+impl Connections for Delivery<'_> {
+    fn event(&mut self, conn: ConnId, event: EventType, path: &str, zxid: Zxid, acl: &AclList) {
+        let rules = &self.shared.connection_rules;
+        self.with(conn, |connection| connection.event(&rules.acl, event, path, zxid, acl));
+    }
+
+    fn finished(&mut self, conn: ConnId, finished: &Finished<'_>, tree: &Tree, watches: &mut WatchTable) {
+        let (rules, now_ms) = (&self.shared.connection_rules, self.now_ms);
+        let mut access = Direct(watches);
+        self.with(conn, |connection| {
+            connection.finished(finished, &mut ReadView { tree, watches: &mut access, rules, now_ms });
+        });
+    }
+
+    fn session_over(&mut self, session: SessionId, conn: ConnId) {
+        self.with(conn, |connection| {
+            if connection.session() == session {
+                connection.end();
+            }
+        });
+    }
+}
+
+/// Watches that are locked already.
+struct Direct<'a>(&'a mut WatchTable);
+
+impl WatchAccess for Direct<'_> {
+    fn table(&mut self) -> &mut WatchTable {
+        self.0
+    }
+}

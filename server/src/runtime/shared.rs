@@ -1,0 +1,175 @@
+//! What all threads and tasks of a server share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+
+use bytes::BytesMut;
+use parking_lot::{Condvar, Mutex, RwLock};
+use rookeeper_core::client::ConnectionRules;
+use rookeeper_core::pipeline::{Notice, Pipeline, WriteRequest};
+use rookeeper_core::tree::Tree;
+use rookeeper_core::watch::WatchTable;
+use rookeeper_protocol::types::Zxid;
+use tokio::sync::Notify;
+
+use super::clock::Clock;
+use super::stats::ServerStats;
+use crate::client::ConnectionTable;
+use crate::config::ServerConfig;
+
+/// Log entries that no flush has taken yet, one behind the other.
+#[derive(Debug, Default)]
+pub(crate) struct PendingLog {
+    pub(crate) bytes: BytesMut,
+    /// Each entry's zxid, and where it ends in `bytes`.
+    pub(crate) ends: Vec<(Zxid, usize)>,
+}
+
+/// The pipeline and what goes with it under one lock.
+#[derive(Debug)]
+pub(crate) struct CoreState {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) log: PendingLog,
+    /// There are requests that wait for nothing but their turn.
+    pub(crate) unlogged: bool,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: ServerConfig,
+    pub(crate) clock: Clock,
+    pub(crate) core: Mutex<CoreState>,
+    /// Signalled when there is something for the log.
+    pub(crate) work: Condvar,
+    pub(crate) tree: RwLock<Tree>,
+    pub(crate) watches: Mutex<WatchTable>,
+    pub(crate) connections: ConnectionTable,
+    pub(crate) connection_rules: ConnectionRules,
+    pub(crate) stats: ServerStats,
+    /// Requests in the pipeline, for the throttle.
+    pub(crate) in_flight: AtomicUsize,
+    /// Bytes of large requests that are being received or served.
+    pub(crate) large_request_bytes: AtomicI64,
+    /// The reason why nothing is served any more.
+    failure: Mutex<Option<Arc<str>>>,
+    failed: AtomicBool,
+    stopping: AtomicBool,
+    /// Signalled when the server fails or is told to stop.
+    pub(crate) stop: Notify,
+    /// The port that is listened on.
+    pub(crate) client_port: std::sync::atomic::AtomicU16,
+    /// Bytes of the image and of the log on disk, as last looked at.
+    pub(crate) image_bytes: AtomicI64,
+    pub(crate) log_bytes: AtomicI64,
+    /// The trace mask, which means nothing here but is kept (`stmk`, `gtmk`).
+    pub(crate) trace_mask: AtomicI64,
+}
+
+/// Java's default trace mask (`ZooTrace`).
+const TRACE_MASK_DEFAULT: i64 = 0b1_0011_0010;
+
+impl Shared {
+    pub(crate) fn new(
+        config: ServerConfig,
+        clock: Clock,
+        pipeline: Pipeline,
+        tree: Tree,
+        connection_rules: ConnectionRules,
+        seed: u64,
+    ) -> Self {
+        Self {
+            config,
+            clock,
+            core: Mutex::new(CoreState { pipeline, log: PendingLog::default(), unlogged: false }),
+            work: Condvar::new(),
+            tree: RwLock::new(tree),
+            watches: Mutex::new(WatchTable::new(seed)),
+            connections: ConnectionTable::default(),
+            connection_rules,
+            stats: ServerStats::new(),
+            in_flight: AtomicUsize::new(0),
+            large_request_bytes: AtomicI64::new(0),
+            failure: Mutex::new(None),
+            failed: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            stop: Notify::new(),
+            client_port: std::sync::atomic::AtomicU16::new(0),
+            image_bytes: AtomicI64::new(0),
+            log_bytes: AtomicI64::new(0),
+            trace_mask: AtomicI64::new(TRACE_MASK_DEFAULT),
+        }
+    }
+
+    /// Hands requests to the pipeline, in order, and wakes the log.
+    pub(crate) fn submit(&self, requests: impl IntoIterator<Item = WriteRequest>) {
+        let now = self.clock.now();
+        let notices = {
+            let mut core = self.core.lock();
+            {
+                let tree = self.tree.read();
+                for request in requests {
+                    core.submit(now, &tree, request);
+                }
+            }
+            self.in_flight.store(core.pipeline.in_flight(), Ordering::Relaxed);
+            core.pipeline.take_notices()
+        };
+        self.work.notify_one();
+        for notice in notices {
+            log_notice(&notice);
+        }
+    }
+
+    /// Whether clients are served.
+    pub(crate) fn is_serving(&self) -> bool {
+        !self.failed.load(Ordering::Acquire) && !self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Whether the server was told to stop.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Nothing can be promised any more: the first failed write or flush ends the server.
+    pub(crate) fn fail(&self, reason: &str) {
+        tracing::error!("{reason}; the server stops, nothing that was acknowledged is lost");
+        self.failure.lock().get_or_insert_with(|| reason.into());
+        self.failed.store(true, Ordering::Release);
+        self.connections.end_all();
+        self.stop.notify_waiters();
+        self.stop.notify_one();
+    }
+
+    /// Why the server failed.
+    pub(crate) fn failure(&self) -> Option<Arc<str>> {
+        self.failure.lock().clone()
+    }
+
+    /// No more requests are taken.
+    pub(crate) fn begin_stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.work.notify_all();
+    }
+}
+
+impl CoreState {
+    /// Prepares one request and puts its entry behind the others.
+    pub(crate) fn submit(&mut self, now: rookeeper_core::pipeline::Now, tree: &Tree, request: WriteRequest) {
+        match self.pipeline.submit(now, tree, request, &mut self.log.bytes) {
+            Some(zxid) => self.log.ends.push((zxid, self.log.bytes.len())),
+            None => self.unlogged = true,
+        }
+    }
+
+    /// Whether there is something to flush or to answer.
+    pub(crate) fn has_work(&self) -> bool {
+        self.unlogged || !self.log.ends.is_empty()
+    }
+}
+
+fn log_notice(notice: &Notice) {
+    match notice {
+        Notice::QuotaExceeded { path, text } => tracing::warn!("Quota exceeded: {path}: {text}"),
+    }
+}

@@ -1,0 +1,263 @@
+//! Starting a server, and stopping it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rookeeper_core::acl::{AclPolicy, AuthRules};
+use rookeeper_core::client::ConnectionRules;
+use rookeeper_core::pipeline::{Pipeline, PipelineRules};
+use rookeeper_core::tree::TreeRules;
+use rookeeper_protocol::types::ExtendedTypes;
+use rookeeper_storage::StorageError;
+use thiserror::Error;
+
+use super::clock::Clock;
+use super::shared::Shared;
+use super::tick;
+use crate::client;
+use crate::config::{NoteLevel, ServerConfig};
+use crate::disk::{self, ImageProgress, ImageThread, LogThread, RecoveredState};
+
+/// How long a stop waits for requests that are under way.
+const DRAIN_MAX: Duration = Duration::from_millis(700);
+
+/// Why a server did not start, or stopped.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// The data folder cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The data folder is not there, and may not be made.
+    #[error("cannot use {path} as data folder: {source}; make it, or let the server write to its parent")]
+    DataDir {
+        /// The folder.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The client port cannot be listened on.
+    #[error("cannot listen on {address}: {source}; is another server running there?")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system refuses threads or timers.
+    #[error("cannot start: {0}")]
+    System(std::io::Error),
+    /// A write or flush failed while the server ran.
+    #[error("{0}; free or repair the disk and start again: everything that was acknowledged is in the log")]
+    Failed(Arc<str>),
+}
+
+impl ServerError {
+    /// Java's exit code for it (`ExitCode`).
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Storage(_) | Self::DataDir { .. } => 3,
+            Self::Failed(_) => 10,
+            Self::Listen { .. } | Self::System(_) => 1,
+        }
+    }
+}
+
+/// A server that runs.
+pub struct Started {
+    shared: Arc<Shared>,
+    runtime: tokio::runtime::Runtime,
+    log_thread: JoinHandle<()>,
+    image_thread: JoinHandle<()>,
+    progress: Arc<ImageProgress>,
+    _lock: rookeeper_storage::StoreLock<rookeeper_storage::fs::RealFs>,
+}
+
+/// Java creates the data folders unless it is told not to.
+fn prepare_dirs(config: &ServerConfig) -> Result<(), ServerError> {
+    for dir in [&config.data_dir, &config.data_log_dir] {
+        let refuse = |source| ServerError::DataDir { path: dir.display().to_string(), source };
+        if config.data_dir_autocreate {
+            std::fs::create_dir_all(dir).map_err(refuse)?;
+        } else {
+            std::fs::metadata(dir).map_err(refuse)?;
+        }
+    }
+    Ok(())
+}
+
+fn acl_policy(config: &ServerConfig) -> AclPolicy {
+    AclPolicy {
+        skip: config.skip_acl,
+        auth: AuthRules {
+            digest_enabled: config.digest_auth_enabled,
+            digest_algorithm: config.digest_alg,
+            super_digest: config.super_digest.clone(),
+        },
+    }
+}
+
+/// What of the tree depends on the configuration.
+pub(crate) fn tree_rules(config: &ServerConfig) -> TreeRules {
+    TreeRules {
+        extended_types: ExtendedTypes {
+            enabled: config.extended_types_enabled,
+            emulate_353: config.emulate_353_ttl_nodes,
+        },
+        digest: config.digest_enabled,
+    }
+}
+
+fn inner_length_max(config: &ServerConfig) -> i32 {
+    i32::try_from(u64::from(config.jute_max_buffer) + u64::from(config.jute_max_buffer_extra)).unwrap_or(i32::MAX)
+}
+
+fn pipeline_rules(config: &ServerConfig) -> PipelineRules {
+    PipelineRules {
+        server_id: config.ensemble.session_id_prefix() as u8,
+        tick_ms: i64::from(config.tick_time_ms),
+        session_timeout_ms_min: config.min_session_timeout_ms,
+        session_timeout_ms_max: config.max_session_timeout_ms,
+        acl: acl_policy(config),
+        enforce_quota: config.enforce_quota,
+        reconfig_enabled: config.reconfig_enabled,
+        close_session_txn: config.close_session_txn_enabled,
+        inner_length_max: inner_length_max(config),
+    }
+}
+
+/// Opens the data folder, listens, and serves.
+pub fn start(config: ServerConfig) -> Result<Started, ServerError> {
+    let clock = Clock::start();
+    for note in &config.notes {
+        match note.level {
+            NoteLevel::Info => tracing::info!("{note}"),
+            NoteLevel::Warn => tracing::warn!("{note}"),
+        }
+    }
+    // The port first: a second server on the same port must not touch the data.
+    let listener = client::bind(&config).map_err(|source| ServerError::Listen {
+        address: config.client_address.socket.to_string(),
+        source,
+    })?;
+    prepare_dirs(&config)?;
+    let seed = random_seed();
+    let began = Instant::now();
+    let (store, state) = disk::recover(&disk::store_options(&config), tree_rules(&config), seed)?;
+    report_recovery(&state, began.elapsed());
+
+    let RecoveredState { tree, sessions, changes, .. } = state;
+    let connection_rules = ConnectionRules {
+        acl: acl_policy(&config),
+        inner_length_max: inner_length_max(&config),
+        required_schemes: config.enforce_auth_schemes.iter().cloned().collect(),
+    };
+    let pipeline = Pipeline::new(pipeline_rules(&config), &tree, sessions, changes, clock.now());
+    let shared = Arc::new(Shared::new(config, clock, pipeline, tree, connection_rules, seed));
+
+    let progress = Arc::new(ImageProgress::default());
+    let log = LogThread::new(shared.clone(), store.log, progress.clone());
+    let image = ImageThread::new(shared.clone(), store.image, progress.clone());
+    let log_thread = spawn("log", || log.run())?;
+    let image_thread = spawn("image", || image.run())?;
+
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("client")
+        .enable_all()
+        .build()
+        .map_err(ServerError::System)?;
+    {
+        let _entered = runtime.enter();
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(ServerError::System)?;
+        let address = listener.local_addr().map_err(ServerError::System)?;
+        shared.client_port.store(address.port(), Ordering::Relaxed);
+        tracing::info!("listening for clients on {address}");
+        runtime.spawn(client::serve(shared.clone(), listener, seed));
+        runtime.spawn(tick::expire_sessions(shared.clone()));
+        runtime.spawn(tick::reap(shared.clone()));
+    }
+    Ok(Started { shared, runtime, log_thread, image_thread, progress, _lock: store.lock })
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ServerError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(ServerError::System)
+}
+
+/// A number that clients cannot guess: hash tables are keyed with it.
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+fn report_recovery(state: &RecoveredState, took: Duration) {
+    let report = &state.report;
+    if let Some(torn) = &report.torn {
+        tracing::warn!("the end of the log was torn by a crash and is cut: {torn:?}");
+    }
+    if state.orphans > 0 {
+        tracing::warn!("removed {} ephemeral znodes without a session", state.orphans);
+    }
+    tracing::info!(
+        "recovered {} znodes and {} sessions at zxid {} in {} ms: image at {:#x} in {} ms, {} transactions of the log in {} ms",
+        state.tree.node_count(),
+        state.sessions.len(),
+        state.tree.last_zxid(),
+        took.as_millis(),
+        report.image_zxid,
+        report.image_time.as_millis(),
+        report.replayed,
+        report.log_time.as_millis(),
+    );
+}
+
+impl Started {
+    /// Serves until the process is told to stop (SIGTERM, SIGINT) or a write fails.
+    pub fn run_until_stopped(self) -> Result<(), ServerError> {
+        let shared = self.shared.clone();
+        let told = self.runtime.block_on(async {
+            use tokio::signal::unix::{SignalKind, signal};
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            tokio::select! {
+                _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+                _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+                () = shared.stop.notified() => {}
+            }
+            Ok(())
+        });
+        told.map_err(ServerError::System)?;
+        self.stop()
+    }
+
+    /// Answers what is under way, closes all connections, and ends the log in order.
+    fn stop(self) -> Result<(), ServerError> {
+        let Self { shared, runtime, log_thread, image_thread, progress, _lock } = self;
+        if let Some(reason) = shared.failure() {
+            // The log's thread may hang in the disk; the process ends without it.
+            runtime.shutdown_background();
+            return Err(ServerError::Failed(reason));
+        }
+        shared.begin_stop();
+        let deadline = Instant::now() + DRAIN_MAX;
+        while shared.in_flight.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        shared.connections.end_all();
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        progress.end();
+        shared.work.notify_all();
+        for thread in [log_thread, image_thread] {
+            if thread.join().is_err() {
+                tracing::error!("a thread ended in a panic; please report it");
+            }
+        }
+        match shared.failure() {
+            Some(reason) => Err(ServerError::Failed(reason)),
+            None => {
+                tracing::info!("stopped at zxid {}", shared.tree.read().last_zxid());
+                Ok(())
+            }
+        }
+    }
+}
