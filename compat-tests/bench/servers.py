@@ -110,10 +110,10 @@ class Runner:
         """Runs the load generator against the server and returns its report."""
         report = self.folder / "report.json"
         report.unlink(missing_ok=True)
-        command = [*self.bench_command, *map(str, arguments), "--quiet", "--wait", "60s", "--json", str(report),
+        command = [*self.bench_command, *map(str, arguments), "--json", str(report),
                    "--servers", f"127.0.0.1:{self.port}"]
         if self.process:
-            command += ["--server-pid", str(self.process.pid)]
+            command += ["--wait", "60s", "--server-pid", str(self.process.pid)]
         done = subprocess.run([*command, *tail], capture_output=True, text=True, timeout=BENCH_SECONDS,
                               env=os.environ | self.kind.environment)
         if done.returncode != 0:

@@ -6,7 +6,10 @@ use std::time::Duration;
 use clap::{Args, value_parser};
 use rookeeper_protocol::types::validate_path;
 
+use crate::client::Client;
+use crate::error::BenchError;
 use crate::opening::Opening;
+use crate::process::Usage;
 use crate::targets::Targets;
 use crate::template::PLACEHOLDER;
 
@@ -16,7 +19,7 @@ pub(crate) const CONNECTIONS_MAX: u32 = 250_000;
 /// No benchmark takes longer than a day.
 const DURATION_MAX: Duration = Duration::from_secs(24 * 3600);
 
-/// Where to, and what to do with the result.
+/// Options of every command: where to, and what to do with the result.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
     /// Servers as in a client's connect string, HOST[:PORT][,HOST[:PORT]…][/CHROOT]; connections take turns.
@@ -25,15 +28,41 @@ pub(crate) struct Common {
     /// Session timeout to ask for.
     #[arg(long, default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub(crate) session_timeout: Duration,
-    /// How long to wait for a server that is not there yet.
-    #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
-    pub(crate) wait: Duration,
-    /// Processes of the servers on this machine: their CPU time per operation and memory are reported.
-    #[arg(long, value_delimiter = ',', value_name = "PID[,PID…]")]
-    pub(crate) server_pid: Vec<u32>,
     /// Writes the result as JSON to this file, or to standard output with `-` (the text goes to standard error then).
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+}
+
+/// Options of the commands that speak to servers which run already.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Running {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// How long to wait for a server that is not there yet.
+    #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
+    pub(crate) wait: Duration,
+}
+
+/// The option of the commands that tell what the servers use.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Observed {
+    /// Processes of the servers on this machine: their CPU time per operation and memory are reported.
+    #[arg(long, value_delimiter = ',', value_name = "PID[,PID…]")]
+    pub(crate) server_pid: Vec<u32>,
+}
+
+impl Observed {
+    /// What the servers have used so far; `None` when their processes are not known.
+    pub(crate) fn usage(&self) -> Result<Option<Usage>, BenchError> {
+        if self.server_pid.is_empty() { Ok(None) } else { Usage::of(&self.server_pid).map(Some) }
+    }
+}
+
+/// Options of the commands that work on znodes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OnZnodes {
+    #[command(flatten)]
+    pub(crate) running: Running,
     /// Prints no progress.
     #[arg(short, long)]
     pub(crate) quiet: bool,
@@ -45,12 +74,35 @@ pub(crate) struct Common {
     pub(crate) allow_errors: Vec<i32>,
 }
 
-impl Common {
-    /// The root with the chroot in front of it.
-    pub(crate) fn root(&self) -> String {
-        format!("{}{}", self.servers.chroot, self.root)
+impl OnZnodes {
+    /// The options of every command.
+    pub(crate) fn common(&self) -> &Common {
+        &self.running.common
     }
 
+    /// Waits for a server, creates the root, and returns it with the chroot in front of it.
+    pub(crate) fn make_root(&self) -> Result<String, BenchError> {
+        let root = format!("{}{}", self.common().servers.chroot, self.root);
+        let mut client = self.running.connect()?;
+        client.make_path(&root)?;
+        client.close();
+        Ok(root)
+    }
+
+    /// What to call the lines of progress, unless they are not wanted.
+    pub(crate) fn progress<'a>(&self, what: &'a str) -> Option<&'a str> {
+        (!self.quiet).then_some(what)
+    }
+}
+
+impl Running {
+    /// Waits for a server and opens a session.
+    pub(crate) fn connect(&self) -> Result<Client, BenchError> {
+        Client::wait(&self.common.servers, self.common.session_timeout, self.wait)
+    }
+}
+
+impl Common {
     /// How to open `count` sessions that serve as tools: few at a time, since their opening is not what is measured.
     pub(crate) fn opening(&self, count: usize) -> Opening {
         Opening {
@@ -97,6 +149,8 @@ pub(crate) struct LoadArgs {
     /// Leaves the znodes when it is done.
     #[arg(long)]
     pub(crate) keep: bool,
+    #[command(flatten)]
+    pub(crate) observed: Observed,
 }
 
 /// `5s`, `500ms`, `2m`, `1h`, or a number of seconds; above zero.

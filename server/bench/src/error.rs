@@ -13,23 +13,15 @@ pub enum BenchError {
     /// A server could not be reached, or refused sessions.
     #[error("{0}")]
     Connect(String),
-    /// A connection ended while requests were unanswered.
+    /// A connection ended, or had to be ended since the server broke the protocol.
     #[error("lost the connection to {server}: {reason}; {unanswered} requests were unanswered")]
     Lost {
         /// The server as named on the command line.
         server: String,
-        /// What the socket said.
+        /// What the socket said, or what the server sent.
         reason: String,
         /// Requests of that connection without a reply.
         unanswered: usize,
-    },
-    /// Something the protocol forbids, which makes all further replies meaningless.
-    #[error("{server} broke the protocol: {what}")]
-    Protocol {
-        /// The server as named on the command line.
-        server: String,
-        /// What it sent.
-        what: String,
     },
     /// A step took longer than its bound.
     #[error("{what} was not done after {seconds:.1} s")]

@@ -3,8 +3,7 @@
 use clap::{Args, value_parser};
 use rookeeper_protocol::types::{ErrorCode, OpCode};
 
-use crate::args::{CONNECTIONS_MAX, Common};
-use crate::client::Client;
+use crate::args::{CONNECTIONS_MAX, Observed, OnZnodes};
 use crate::engine::{Engine, Work};
 use crate::error::BenchError;
 use crate::measure::measure;
@@ -31,6 +30,8 @@ pub(crate) struct FillArgs {
     /// Requests under way per connection.
     #[arg(short, long, default_value_t = 20, value_parser = value_parser!(u32).range(1..=100_000))]
     depth: u32,
+    #[command(flatten)]
+    observed: Observed,
 }
 
 /// Which pass over the znodes.
@@ -45,11 +46,8 @@ pub(crate) enum Pass {
 }
 
 /// Runs one pass and prints its report.
-pub(crate) fn run(pass: Pass, common: &Common, args: &FillArgs) -> Result<(), BenchError> {
-    let root = common.root();
-    let mut client = Client::wait(&common.servers, common.session_timeout, common.wait)?;
-    client.make_path(&root)?;
-    client.close();
+pub(crate) fn run(pass: Pass, on: &OnZnodes, args: &FillArgs) -> Result<(), BenchError> {
+    let (common, root) = (on.common(), on.make_root()?);
     let mut engine = common.opening(args.connections as usize).open_all()?;
     let parents = args.count.div_ceil(args.per_parent);
     let (parent, value) = (format!("{root}/d########"), Value::new(args.value_size as usize));
@@ -68,15 +66,15 @@ pub(crate) fn run(pass: Pass, common: &Common, args: &FillArgs) -> Result<(), Be
     };
     let limits = Sweep::limits(args.count as usize, args.depth as usize);
     let (mut engines, mut sweeps) = ([engine], [sweep]);
-    let what = (!common.quiet).then_some(name);
-    let measured = measure(&mut engines, &mut sweeps, limits, what, &common.server_pid)?;
+    let what = on.progress(name);
+    let measured = measure(&mut engines, &mut sweeps, limits, what, Some(&args.observed))?;
     let [mut engine] = engines;
     if pass == Pass::Remove && measured.tally.bad() == (0, 0) {
         let delete = Sweep::new(Template::delete(&parent, &[]), Expect::Nothing, parents);
         delete.prepare(&mut engine, &format!("delete {parent}"))?;
     }
     Engine::close(engine)?;
-    let mut report = Report::new(name, common, &measured.tally, sweeps[0].classes(), measured.own_cpu)
+    let mut report = Report::new(name, &measured.tally, sweeps[0].classes(), measured.own_cpu, &on.allow_errors)
         .server(measured.server)
         .setting("znodes", args.count)
         .setting("value bytes", args.value_size)

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, value_parser};
 use rookeeper_protocol::types::ErrorCode;
 
-use crate::args::{Common, duration};
+use crate::args::{OnZnodes, duration};
 use crate::client::Client;
 use crate::error::BenchError;
 use crate::process::own_cpu;
@@ -48,15 +48,15 @@ struct Shared {
 }
 
 /// Writes for the given time and prints the longest time without an acknowledged write.
-pub(crate) fn run(common: &Common, args: &GapArgs) -> Result<(), BenchError> {
-    let path = format!("{}/gap", common.root());
-    let mut client = Client::wait(&common.servers, common.session_timeout, common.wait)?;
+pub(crate) fn run(on: &OnZnodes, args: &GapArgs) -> Result<(), BenchError> {
+    let (common, path) = (on.common(), format!("{}/gap", on.make_root()?));
+    let mut client = on.running.connect()?;
     client.make_path(&path)?;
     client.close();
     let (start, own_before) = (Instant::now(), own_cpu());
     let shared = Mutex::new(Shared { last: start, longest: Duration::ZERO, latencies: Latencies::new(), lost: 0 });
     let set = Template::set(&path, &[], Value::new(args.value_size as usize).bytes());
-    let write = |first| write_until(common, &set, first, start + args.duration, &shared);
+    let write = |first| write_until(on, &set, first, start + args.duration, &shared);
     let errors = thread::scope(|scope| {
         let begin = |first| {
             scope.spawn({
@@ -77,7 +77,7 @@ pub(crate) fn run(common: &Common, args: &GapArgs) -> Result<(), BenchError> {
     tally.replies = shared.latencies.summary().map_or(0, |summary| summary.count);
     tally.elapsed_ns = start.elapsed().as_nanos() as u64;
     errors.iter().for_each(|errors| tally.add_bad(errors));
-    let mut report = Report::new("gap", common, &tally, &["set"], own_cpu().saturating_sub(own_before))
+    let mut report = Report::new("gap", &tally, &["set"], own_cpu().saturating_sub(own_before), &on.allow_errors)
         .setting("writers", common.servers.servers.len())
         .setting("value bytes", args.value_size);
     report.figure("longest_gap_ms", shared.longest.as_secs_f64() * 1e3);
@@ -93,8 +93,9 @@ pub(crate) fn run(common: &Common, args: &GapArgs) -> Result<(), BenchError> {
 }
 
 /// One writer, which begins with server number `first`. Returns its error replies.
-fn write_until(common: &Common, set: &Template, first: usize, end: Instant, shared: &Mutex<Shared>) -> Tally {
+fn write_until(on: &OnZnodes, set: &Template, first: usize, end: Instant, shared: &Mutex<Shared>) -> Tally {
     let (mut tally, mut index, mut client) = (Tally::new(0), first, None::<Client>);
+    let common = on.common();
     while Instant::now() < end {
         let Some(connected) = client.as_mut() else {
             let server = common.servers.server(index);
@@ -109,7 +110,7 @@ fn write_until(common: &Common, set: &Template, first: usize, end: Instant, shar
         };
         let sent = Instant::now();
         match connected.call(set, 0) {
-            Ok((0, _)) => acknowledged(common, sent, shared),
+            Ok((0, _)) => acknowledged(on, sent, shared),
             // A server that has lost its leader may say so instead of closing the connection.
             Ok((code, _)) => {
                 if code != ErrorCode::ConnectionLoss.number() && code != ErrorCode::SessionExpired.number() {
@@ -131,7 +132,7 @@ fn write_until(common: &Common, set: &Template, first: usize, end: Instant, shar
 }
 
 /// Counts an acknowledged write, and tells of a gap that is worth a line.
-fn acknowledged(common: &Common, sent: Instant, shared: &Mutex<Shared>) {
+fn acknowledged(on: &OnZnodes, sent: Instant, shared: &Mutex<Shared>) {
     /// Shorter gaps are what a busy disk makes; they count, but are not worth a line.
     const WORTH_A_LINE: Duration = Duration::from_millis(50);
     let now = Instant::now();
@@ -141,7 +142,7 @@ fn acknowledged(common: &Common, sent: Instant, shared: &Mutex<Shared>) {
     shared.last = shared.last.max(now);
     shared.latencies.record((now - sent).as_nanos() as u64, 1);
     drop(shared);
-    if gap > WORTH_A_LINE && !common.quiet {
+    if gap > WORTH_A_LINE && !on.quiet {
         // A closed standard error must not end the run.
         let _ = writeln!(stderr(), "gap: no write for {:.1} ms", gap.as_secs_f64() * 1e3);
     }

@@ -36,7 +36,7 @@ use clap::{Args, Subcommand, value_parser};
 
 pub use error::BenchError;
 
-use args::{Common, LoadArgs};
+use args::{Common, LoadArgs, OnZnodes, Running};
 use fill::{FillArgs, Pass};
 use gap::GapArgs;
 use load::Kind;
@@ -60,28 +60,28 @@ enum BenchCommand {
     /// getData of existing znodes.
     Get {
         #[command(flatten)]
-        common: Common,
+        on: OnZnodes,
         #[command(flatten)]
         load: LoadArgs,
     },
     /// setData of existing znodes.
     Set {
         #[command(flatten)]
-        common: Common,
+        on: OnZnodes,
         #[command(flatten)]
         load: LoadArgs,
     },
     /// exists of existing znodes.
     Exists {
         #[command(flatten)]
-        common: Common,
+        on: OnZnodes,
         #[command(flatten)]
         load: LoadArgs,
     },
     /// getChildren of znodes with ten children each.
     Children {
         #[command(flatten)]
-        common: Common,
+        on: OnZnodes,
         #[command(flatten)]
         load: LoadArgs,
     },
@@ -91,49 +91,49 @@ enum BenchCommand {
         #[arg(long, default_value_t = 90, value_parser = value_parser!(u32).range(0..=100), value_name = "PERCENT")]
         gets: u32,
         #[command(flatten)]
-        common: Common,
+        on: OnZnodes,
         #[command(flatten)]
         load: LoadArgs,
     },
     /// create and delete in turn.
     CreateDelete {
         #[command(flatten)]
-        common: Common,
+        on: OnZnodes,
         #[command(flatten)]
         load: LoadArgs,
     },
     /// Creates many znodes and leaves them there.
     Fill {
         #[command(flatten)]
-        common: Common,
+        on: OnZnodes,
         #[command(flatten)]
         fill: FillArgs,
     },
     /// Reads back what fill (with the same options) has created, and compares every byte.
     Check {
         #[command(flatten)]
-        common: Common,
+        on: OnZnodes,
         #[command(flatten)]
         fill: FillArgs,
     },
     /// Deletes what fill (with the same options) has created.
     Remove {
         #[command(flatten)]
-        common: Common,
+        on: OnZnodes,
         #[command(flatten)]
         fill: FillArgs,
     },
     /// Registers watches and fires them: time to the last event, server memory per watch.
     Watch {
         #[command(flatten)]
-        common: Common,
+        on: OnZnodes,
         #[command(flatten)]
         watch: WatchArgs,
     },
     /// Opens many sessions at once: time until all are connected, number refused.
     Sessions {
         #[command(flatten)]
-        common: Common,
+        running: Running,
         #[command(flatten)]
         sessions: SessionsArgs,
     },
@@ -147,7 +147,7 @@ enum BenchCommand {
     /// Writes through the loss of servers: longest time without an acknowledged write.
     Gap {
         #[command(flatten)]
-        common: Common,
+        on: OnZnodes,
         #[command(flatten)]
         gap: GapArgs,
     },
@@ -159,18 +159,18 @@ enum BenchCommand {
 /// Whatever keeps the figures from counting: see [`BenchError`]. A report with bad replies is printed all the same.
 pub fn run(args: BenchArgs) -> Result<(), BenchError> {
     match args.command {
-        BenchCommand::Get { common, load } => load::run(Kind::Get, &common, &load),
-        BenchCommand::Set { common, load } => load::run(Kind::Set, &common, &load),
-        BenchCommand::Exists { common, load } => load::run(Kind::Exists, &common, &load),
-        BenchCommand::Children { common, load } => load::run(Kind::Children, &common, &load),
-        BenchCommand::Mix { gets, common, load } => load::run(Kind::Mix(gets), &common, &load),
-        BenchCommand::CreateDelete { common, load } => load::run(Kind::CreateDelete, &common, &load),
-        BenchCommand::Fill { common, fill } => fill::run(Pass::Fill, &common, &fill),
-        BenchCommand::Check { common, fill } => fill::run(Pass::Check, &common, &fill),
-        BenchCommand::Remove { common, fill } => fill::run(Pass::Remove, &common, &fill),
-        BenchCommand::Watch { common, watch } => watch::run(&common, &watch),
-        BenchCommand::Sessions { common, sessions } => sessions::run(&common, &sessions),
+        BenchCommand::Get { on, load } => load::run(Kind::Get, &on, &load),
+        BenchCommand::Set { on, load } => load::run(Kind::Set, &on, &load),
+        BenchCommand::Exists { on, load } => load::run(Kind::Exists, &on, &load),
+        BenchCommand::Children { on, load } => load::run(Kind::Children, &on, &load),
+        BenchCommand::Mix { gets, on, load } => load::run(Kind::Mix(gets), &on, &load),
+        BenchCommand::CreateDelete { on, load } => load::run(Kind::CreateDelete, &on, &load),
+        BenchCommand::Fill { on, fill } => fill::run(Pass::Fill, &on, &fill),
+        BenchCommand::Check { on, fill } => fill::run(Pass::Check, &on, &fill),
+        BenchCommand::Remove { on, fill } => fill::run(Pass::Remove, &on, &fill),
+        BenchCommand::Watch { on, watch } => watch::run(&on, &watch),
+        BenchCommand::Sessions { running, sessions } => sessions::run(&running, &sessions),
         BenchCommand::Start { common, start } => start::run(&common, &start),
-        BenchCommand::Gap { common, gap } => gap::run(&common, &gap),
+        BenchCommand::Gap { on, gap } => gap::run(&on, &gap),
     }
 }

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use rookeeper_protocol::types::{ErrorCode, OpCode};
 
-use crate::args::{Common, LoadArgs};
-use crate::client::Client;
+use crate::args::{LoadArgs, OnZnodes};
 use crate::connection::Tag;
 use crate::engine::{Engine, Limits, Work};
 use crate::error::BenchError;
@@ -152,7 +151,7 @@ fn turn_path(root: &str) -> String {
 }
 
 /// Runs the load and prints the report.
-pub(crate) fn run(kind: Kind, common: &Common, args: &LoadArgs) -> Result<(), BenchError> {
+pub(crate) fn run(kind: Kind, on: &OnZnodes, args: &LoadArgs) -> Result<(), BenchError> {
     let (connections, threads) = (args.connections as usize, args.threads as usize);
     if threads > connections {
         return Err(BenchError::Usage(format!("--threads {threads}: more than --connections {connections}")));
@@ -167,10 +166,7 @@ pub(crate) fn run(kind: Kind, common: &Common, args: &LoadArgs) -> Result<(), Be
     if kind == Kind::CreateDelete && depth > TURNS as usize {
         return Err(BenchError::Usage(format!("--depth {depth}: create-delete takes at most {TURNS}")));
     }
-    let root = common.root();
-    let mut client = Client::wait(&common.servers, common.session_timeout, common.wait)?;
-    client.make_path(&root)?;
-    client.close();
+    let (common, root) = (on.common(), on.make_root()?);
 
     let mut engines = (0..threads)
         .map(|thread| common.opening(share(connections, threads, thread)).open_all())
@@ -198,16 +194,16 @@ pub(crate) fn run(kind: Kind, common: &Common, args: &LoadArgs) -> Result<(), Be
     };
     let mut bad_before = None;
     if !args.warmup.is_zero() {
-        let what = (!common.quiet).then_some("warm-up");
-        let warmup = measure(&mut engines, &mut works, limits(Some(args.warmup), u64::MAX), what, &[])?;
+        let what = on.progress("warm-up");
+        let warmup = measure(&mut engines, &mut works, limits(Some(args.warmup), u64::MAX), what, None)?;
         bad_before = Some(warmup.tally);
     }
     let measured_limits = match args.ops {
         Some(ops) => limits(None, ops),
         None => limits(Some(args.duration), u64::MAX),
     };
-    let what = (!common.quiet).then_some(kind.name());
-    let mut measured = measure(&mut engines, &mut works, measured_limits, what, &common.server_pid)?;
+    let what = on.progress(kind.name());
+    let mut measured = measure(&mut engines, &mut works, measured_limits, what, Some(&args.observed))?;
     if let Some(before) = bad_before {
         measured.tally.add_bad(&before);
     }
@@ -221,7 +217,7 @@ pub(crate) fn run(kind: Kind, common: &Common, args: &LoadArgs) -> Result<(), Be
     }
     engines.into_iter().try_for_each(Engine::close)?;
 
-    let mut report = Report::new(kind.name(), common, &measured.tally, classes, measured.own_cpu)
+    let mut report = Report::new(kind.name(), &measured.tally, classes, measured.own_cpu, &on.allow_errors)
         .server(measured.server)
         .setting("connections", connections)
         .setting("depth", depth)

@@ -4,9 +4,10 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
+use crate::args::Observed;
 use crate::engine::{Engine, Limits, Work};
 use crate::error::BenchError;
-use crate::process::{ServerUsage, Usage, own_cpu};
+use crate::process::{ServerUsage, own_cpu};
 use crate::progress::Progress;
 use crate::tally::Tally;
 
@@ -26,10 +27,10 @@ pub(crate) fn measure<W: Work + Send>(
     works: &mut [W],
     limits: Limits,
     what: Option<&str>,
-    server_pids: &[u32],
+    observed: Option<&Observed>,
 ) -> Result<Measured, BenchError> {
     let progress = if what.is_some() { Progress::printed() } else { Progress::silent() };
-    let usage = || if server_pids.is_empty() { Ok(None) } else { Usage::of(server_pids).map(Some) };
+    let usage = || observed.map_or(Ok(None), Observed::usage);
     let (before, own_before) = (usage()?, own_cpu());
     let results = thread::scope(|scope| {
         let (over, all_over) = channel::<()>();

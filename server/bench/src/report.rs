@@ -54,18 +54,18 @@ impl Report {
     /// A report of a run that took `elapsed` and `own_cpu`.
     pub(crate) fn new(
         command: &str,
-        common: &Common,
         tally: &Tally,
         classes: &[&'static str],
         own_cpu: Duration,
+        allowed_codes: &[i32],
     ) -> Self {
         let elapsed_s = Duration::from_nanos(tally.elapsed_ns).as_secs_f64();
         let mut all = crate::tally::Latencies::new();
         tally.latencies.iter().for_each(|one| all.add(one));
         let by_kind = classes.iter().zip(&tally.latencies).filter(|_| classes.len() > 1);
         let (mut allowed, mut refused) = (tally.clone(), tally.clone());
-        allowed.errors.retain(|code, _| common.allow_errors.contains(code));
-        refused.errors.retain(|code, _| !common.allow_errors.contains(code));
+        allowed.errors.retain(|code, _| allowed_codes.contains(code));
+        refused.errors.retain(|code, _| !allowed_codes.contains(code));
         Self {
             command: command.to_owned(),
             settings: BTreeMap::new(),

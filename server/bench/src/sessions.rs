@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use clap::{Args, value_parser};
 
-use crate::args::{CONNECTIONS_MAX, Common, duration};
-use crate::client::Client;
+use crate::args::{CONNECTIONS_MAX, Observed, Running, duration};
 use crate::engine::Engine;
 use crate::error::BenchError;
 use crate::opening::{Opened, Opening, refused_count};
-use crate::process::{Usage, own_cpu};
+use crate::process::own_cpu;
 use crate::report::Report;
 use crate::tally::Tally;
 
@@ -25,20 +24,22 @@ pub(crate) struct SessionsArgs {
     /// Sessions that have no answer then count as refused.
     #[arg(long, default_value = "60s", value_parser = duration, value_name = "TIME")]
     answer_timeout: Duration,
+    #[command(flatten)]
+    observed: Observed,
 }
 
 /// Opens the sessions, prints the report, closes them.
-pub(crate) fn run(common: &Common, args: &SessionsArgs) -> Result<(), BenchError> {
-    Client::wait(&common.servers, common.session_timeout, common.wait)?.close();
+pub(crate) fn run(running: &Running, args: &SessionsArgs) -> Result<(), BenchError> {
+    let common = &running.common;
+    running.connect()?.close();
     let opening = Opening {
         at_once: args.at_once.unwrap_or(args.count) as usize,
         deadline: args.answer_timeout,
         ..common.opening(args.count as usize)
     };
-    let usage = || if common.server_pid.is_empty() { Ok(None) } else { Usage::of(&common.server_pid).map(Some) };
-    let (before, own_before) = (usage()?, own_cpu());
+    let (before, own_before) = (args.observed.usage()?, own_cpu());
     let Opened { engine, latencies, refused, elapsed } = opening.open()?;
-    let (after, own_cpu) = (usage()?, own_cpu().saturating_sub(own_before));
+    let (after, own_cpu) = (args.observed.usage()?, own_cpu().saturating_sub(own_before));
     let opened = engine.connections.len();
     Engine::close(engine)?;
 
@@ -49,7 +50,7 @@ pub(crate) fn run(common: &Common, args: &SessionsArgs) -> Result<(), BenchError
         ..Tally::new(0)
     };
     let server = before.zip(after).map(|(before, after)| after.since(&before, tally.replies));
-    let mut report = Report::new("sessions", common, &tally, &["all"], own_cpu)
+    let mut report = Report::new("sessions", &tally, &["all"], own_cpu, &[])
         .server(server)
         .setting("sessions", args.count)
         .setting("at once", opening.at_once);

@@ -92,7 +92,7 @@ pub(crate) fn run(common: &Common, args: &StartArgs) -> Result<(), BenchError> {
         ..Tally::new(0)
     };
     let own_cpu = own_cpu().saturating_sub(own_before);
-    let mut report = Report::new("start", common, &tally, &["all"], own_cpu)
+    let mut report = Report::new("start", &tally, &["all"], own_cpu, &[])
         .setting("get", &args.get)
         .setting("rounds", args.rounds)
         .setting("command", args.command.join(" "));

@@ -7,13 +7,11 @@ use rookeeper_protocol::client::{EventType, WatchEvent};
 use rookeeper_protocol::jute::Reader;
 use rookeeper_protocol::types::{ErrorCode, OpCode};
 
-use crate::args::{CONNECTIONS_MAX, Common, duration};
-use crate::client::Client;
+use crate::args::{CONNECTIONS_MAX, Observed, OnZnodes, duration};
 use crate::connection::Tag;
 use crate::engine::{Engine, Limits, Work};
 use crate::error::BenchError;
 use crate::measure::measure;
-use crate::process::Usage;
 use crate::progress::Progress;
 use crate::reply::{Expect, Reply, Verdict};
 use crate::report::Report;
@@ -45,6 +43,8 @@ pub(crate) struct WatchArgs {
     /// A round that takes longer than this fails.
     #[arg(long, default_value = "120s", value_parser = duration, value_name = "TIME")]
     round_timeout: Duration,
+    #[command(flatten)]
+    observed: Observed,
 }
 
 /// Kinds of watches.
@@ -158,11 +158,8 @@ impl Work for Fire {
 }
 
 /// Registers, fires, prints the report.
-pub(crate) fn run(common: &Common, args: &WatchArgs) -> Result<(), BenchError> {
-    let root = common.root();
-    let mut client = Client::wait(&common.servers, common.session_timeout, common.wait)?;
-    client.make_path(&root)?;
-    client.close();
+pub(crate) fn run(on: &OnZnodes, args: &WatchArgs) -> Result<(), BenchError> {
+    let (common, root) = (on.common(), on.make_root()?);
     let connections = args.watchers as usize + 1;
     let mut engines = [common.opening(connections).open_all()?];
     let (path, value) = (format!("{root}/w########"), Value::new(args.value_size as usize));
@@ -173,17 +170,16 @@ pub(crate) fn run(common: &Common, args: &WatchArgs) -> Result<(), BenchError> {
     }
     let watches = u64::from(args.watchers) * u64::from(args.paths);
 
-    let rss =
-        || if common.server_pid.is_empty() { Ok(0) } else { Usage::of(&common.server_pid).map(|usage| usage.rss) };
+    let rss = || args.observed.usage().map(|usage| usage.map(|usage| usage.rss));
     let rss_before = rss()?;
     let (request, expect) = args.kind.request(&path, &value);
     let limits = Limits { deadline: args.round_timeout, ..Sweep::limits(0, DEPTH) };
     let register = |engines: &mut [Engine; 1], what: Option<&str>| {
         let (request, expect) = (request.clone(), expect.clone());
         let mut works = [Register { request, expect, paths: args.paths, next: vec![0; connections] }];
-        measure(engines, &mut works, limits, what, &common.server_pid)
+        measure(engines, &mut works, limits, what, Some(&args.observed))
     };
-    let first = register(&mut engines, (!common.quiet).then_some("register"))?;
+    let first = register(&mut engines, on.progress("register"))?;
     let (rss_after, mut tally, server) = (rss()?, first.tally, first.server);
     let mut to_last = Latencies::new();
     for round in 0..args.rounds {
@@ -206,7 +202,7 @@ pub(crate) fn run(common: &Common, args: &WatchArgs) -> Result<(), BenchError> {
     delete.prepare(&mut engine, &format!("delete {path}"))?;
     engine.close()?;
 
-    let mut report = Report::new("watch", common, &tally, &["register"], first.own_cpu)
+    let mut report = Report::new("watch", &tally, &["register"], first.own_cpu, &on.allow_errors)
         .server(server)
         .setting("watchers", args.watchers)
         .setting("paths", args.paths)
@@ -214,7 +210,7 @@ pub(crate) fn run(common: &Common, args: &WatchArgs) -> Result<(), BenchError> {
         .setting("rounds", args.rounds);
     report.figure("watches", watches as f64);
     report.figure("register_s", tally.elapsed_ns as f64 / 1e9);
-    if !common.server_pid.is_empty() {
+    if let Some((rss_before, rss_after)) = rss_before.zip(rss_after) {
         report.figure("server_rss_before_bytes", rss_before as f64);
         report.figure("server_rss_after_bytes", rss_after as f64);
         report.figure("server_bytes_per_watch", (rss_after as f64 - rss_before as f64) / watches as f64);

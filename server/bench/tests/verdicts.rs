@@ -21,8 +21,9 @@ fn bench(fault: Fault, words: &str) -> (Result<(), BenchError>, serde_json::Valu
     let (folder, address) = (tempfile::tempdir().unwrap(), fake::start(fault).to_string());
     let json = folder.path().join("report.json");
     let own = std::process::id().to_string();
-    let common = ["--quiet", "--servers", &address, "--json", json.to_str().unwrap(), "--server-pid", &own];
-    let words = ["test"].into_iter().chain(words.split_whitespace()).chain(common);
+    let common = ["--servers", &address, "--json", json.to_str().unwrap()];
+    let observed = ["--server-pid", &own].into_iter().filter(|_| !words.starts_with("gap"));
+    let words = ["test"].into_iter().chain(words.split_whitespace()).chain(common).chain(observed);
     let outcome = run(Arguments::try_parse_from(words).unwrap().bench);
     let report = fs::read(&json).map_or(serde_json::Value::Null, |bytes| serde_json::from_slice(&bytes).unwrap());
     (outcome, report)

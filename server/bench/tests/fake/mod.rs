@@ -1,6 +1,7 @@
 //! A server that holds a few znodes in a map, and misbehaves when it is told to.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -17,7 +18,7 @@ use rookeeper_protocol::types::{ErrorCode, OpCode, SessionId, Stat, Zxid};
 
 /// What the server does wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// Nothing.
     None,
     /// The n-th getData brings other data.
@@ -45,7 +46,7 @@ struct Shared {
 }
 
 /// Starts the server; it lives as long as the test's process.
-pub fn start(fault: Fault) -> SocketAddr {
+pub(crate) fn start(fault: Fault) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let shared = Arc::new(Shared {
@@ -119,10 +120,12 @@ fn answer(frame: &[u8], stream: &TcpStream, output: &mut BytesMut, shared: &Shar
             let request = CreateRequest::read(&mut reader).unwrap();
             let (path, data) = (request.path.unwrap().into_owned(), request.data.unwrap().to_vec());
             body.text(&path);
-            if znodes.contains_key(&path) {
-                ErrorCode::NodeExists
-            } else {
-                znodes.insert(path, data).map_or(ErrorCode::Ok, |_| unreachable!())
+            match znodes.entry(path) {
+                Entry::Occupied(_) => ErrorCode::NodeExists,
+                Entry::Vacant(place) => {
+                    place.insert(data);
+                    ErrorCode::Ok
+                }
             }
         }
         OpCode::Delete => {
