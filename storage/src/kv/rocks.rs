@@ -212,7 +212,9 @@ fn options(tuning: RocksTuning) -> std::result::Result<Options, rocksdb::Error> 
     options.set_stats_persist_period_sec(0);
     options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Warn, |level, text| match level {
         LogLevel::Error | LogLevel::Fatal => tracing::error!(target: "rocksdb", "{}", text.trim_end()),
-        _ => tracing::warn!(target: "rocksdb", "{}", text.trim_end()),
+        LogLevel::Warn => tracing::warn!(target: "rocksdb", "{}", text.trim_end()),
+        // Its settings come as headers, whatever level was asked for.
+        _ => tracing::trace!(target: "rocksdb", "{}", text.trim_end()),
     }));
     Ok(options)
 }
