@@ -24,7 +24,7 @@ pub enum BenchError {
         unanswered: usize,
     },
     /// A step took longer than its bound.
-    #[error("{what} was not done after {seconds:.1} s")]
+    #[error("{what} was not done after {seconds:.3} s")]
     Deadline {
         /// The step.
         what: String,

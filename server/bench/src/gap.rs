@@ -12,7 +12,7 @@ use clap::{Args, value_parser};
 use rookeeper_protocol::types::ErrorCode;
 
 use crate::args::{OnZnodes, duration};
-use crate::client::Client;
+use crate::client::{Attempts, Client};
 use crate::error::BenchError;
 use crate::process::own_cpu;
 use crate::report::Report;
@@ -95,13 +95,14 @@ pub(crate) fn run(on: &OnZnodes, args: &GapArgs) -> Result<(), BenchError> {
 /// One writer, which begins with server number `first`. Returns its error replies.
 fn write_until(on: &OnZnodes, set: &Template, first: usize, end: Instant, shared: &Mutex<Shared>) -> Tally {
     let (mut tally, mut index, mut client) = (Tally::new(0), first, None::<Client>);
-    let common = on.common();
+    let (common, mut attempts) = (on.common(), Attempts::new());
     while Instant::now() < end {
         let Some(connected) = client.as_mut() else {
             let server = common.servers.server(index);
-            match Client::connect(server, common.session_timeout, PATIENCE) {
-                Ok(connected) => client = Some(connected),
-                Err(_) => {
+            let connected = attempts.next(server, common.session_timeout).ok();
+            match connected.and_then(|client| client.patient(PATIENCE).ok()) {
+                Some(connected) => (client, attempts) = (Some(connected), Attempts::new()),
+                None => {
                     index += 1;
                     thread::sleep(RETRY);
                 }
