@@ -43,6 +43,7 @@ struct Tally {
     failed_calls: u64,
     failed_starts: u64,
     purged: u64,
+    recycled: u64,
     truncated: u64,
 }
 
@@ -235,6 +236,7 @@ impl World {
     }
 
     fn end(&mut self, store: ModelStore) {
+        self.tally.recycled += store.log.stats().recycled;
         if self.rng.one_in(5) && store.log.failure().is_none() && store.log.close().is_ok() {
             self.flushed();
         }
@@ -281,6 +283,7 @@ fn run_all(seeds: u64, force_sync: bool) -> Tally {
         sum.failed_calls += tally.failed_calls;
         sum.failed_starts += tally.failed_starts;
         sum.purged += tally.purged;
+        sum.recycled += tally.recycled;
         sum.truncated += tally.truncated;
     }
     sum
@@ -292,7 +295,7 @@ fn nothing_flushed_is_lost_and_nothing_half_is_kept() {
     // Each of these is a path that the seeds are to go.
     assert!(tally.torn > 100 && tally.survived_unflushed > 100 && tally.lost_unflushed > 100, "{tally:?}");
     assert!(tally.failed_calls > 100 && tally.failed_starts > 100, "{tally:?}");
-    assert!(tally.purged > 100 && tally.truncated > 100, "{tally:?}");
+    assert!(tally.purged > 100 && tally.recycled > 100 && tally.truncated > 100, "{tally:?}");
 }
 
 #[test]

@@ -78,6 +78,28 @@ fn purged_segments_are_gone_and_not_missed() {
 }
 
 #[test]
+fn a_purged_segment_is_used_again_and_the_disk_does_not_fill() {
+    let machine = Machine::new(16 << 10);
+    let (mut store, ..) = machine.open().unwrap();
+    let mut used = 0;
+    for zxid in 1..=2000 {
+        write(&mut store, zxid..=zxid);
+        if zxid % 50 == 0 {
+            store.image.apply(&mut delta(zxid)).unwrap();
+            let safe = store.image.flush().unwrap();
+            store.log.retire(safe).remove().unwrap();
+            used = used.max(machine.fs.used_bytes());
+        }
+    }
+    let stats = store.log.stats();
+    assert!(stats.recycled > 20 && stats.recycled * 2 > stats.segments, "{stats:?}");
+    assert!(used < 6 * (16 << 10), "{used} bytes");
+    assert!(store.log.disk_bytes().unwrap() <= used);
+    drop(store);
+    assert_eq!(machine.open().unwrap().1.last_zxid, 2000);
+}
+
+#[test]
 fn the_log_is_read_while_it_is_written() {
     let machine = Machine::new(4096);
     let (mut store, ..) = machine.open().unwrap();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::open::{LogReport, Survey, Visit};
 use super::record::{RECORD_HEADER_BYTES, RecordHeader, encode};
-use super::segment::{HEADER_BYTES, Segment};
+use super::segment::{self, HEADER_BYTES, Segment};
 use super::{LogOptions, PENDING_BYTES_MAX, PREPARE_BYTES, PREPARE_GROUP_MAX, RECORD_BYTES_MAX, SEGMENT_BYTES_MIN};
 use crate::error::{Result, StorageError};
 use crate::fs::{Access, Fs, FsFile};
@@ -19,7 +19,7 @@ use crate::meta::StoreId;
 pub struct LogWriter<F: Fs> {
     pub(super) fs: F,
     pub(super) dir: PathBuf,
-    options: LogOptions,
+    pub(super) options: LogOptions,
     pub(super) segments: VecDeque<Segment>,
     file: F::File,
     path: PathBuf,
@@ -48,14 +48,17 @@ pub struct LogStats {
     pub flushes: u64,
     /// Segments begun.
     pub segments: u64,
+    /// Those among them whose file was used before.
+    pub recycled: u64,
 }
 
 impl<F: Fs> LogWriter<F> {
     /// Begins a log in a folder that has none. `base_zxid` is the zxid before its first record.
     pub fn create(fs: F, dir: &Path, store: StoreId, base_zxid: i64, options: LogOptions) -> Result<Self> {
-        let segment = Segment { store, number: 1, first_sequence: 1, base_zxid, begins_anew: false };
+        let segment =
+            Segment { store, number: 1, first_sequence: 1, base_zxid, begins_anew: false, is_recycled: false };
         fs.create_dir(dir).map_err(StorageError::io("create", dir))?;
-        let (file, prepared) = begin_segment(&fs, dir, &segment, options)?;
+        let (file, prepared) = new_segment(&fs, dir, &segment, options)?;
         Ok(Self::new(fs, dir, options, [segment].into(), file, prepared))
     }
 
@@ -234,10 +237,12 @@ impl<F: Fs> LogWriter<F> {
         self.stats
     }
 
-    /// Sum of the lengths of all segments in bytes; costs a look at each of them.
+    /// Sum of the lengths of all files of the log in bytes; costs a look at each of them.
     pub fn disk_bytes(&self) -> Result<u64> {
-        self.segments.iter().try_fold(0, |sum, segment| {
-            let path = segment.path(&self.dir);
+        let spares = segment::list_spares(&self.fs, &self.dir)?;
+        let spares = spares.into_iter().map(|number| self.dir.join(segment::spare_name(number)));
+        let segments = self.segments.iter().map(|segment| segment.path(&self.dir));
+        segments.chain(spares).try_fold(0, |sum, path| {
             let file = self.fs.open(&path, Access::Read).map_err(StorageError::io("open", &path))?;
             Ok(sum + file.len().map_err(StorageError::io("read", &path))?)
         })
@@ -330,8 +335,8 @@ impl<F: Fs> LogWriter<F> {
         Ok(())
     }
 
-    fn begin(&mut self, segment: Segment) -> Result<()> {
-        let begun = begin_segment(&self.fs, &self.dir, &segment, self.options);
+    fn begin(&mut self, mut segment: Segment) -> Result<()> {
+        let begun = self.begin_file(&mut segment);
         let (file, prepared) = self.keep_failure(begun)?;
         self.path = segment.path(&self.dir);
         self.file = file;
@@ -339,8 +344,17 @@ impl<F: Fs> LogWriter<F> {
         self.prepared = prepared;
         self.segments.push_back(segment);
         self.stats.segments += 1;
-        self.stats.written_bytes += prepared;
+        self.stats.recycled += u64::from(segment.is_recycled);
         Ok(())
+    }
+
+    fn begin_file(&self, segment: &mut Segment) -> Result<(F::File, u64)> {
+        let spare = segment::list_spares(&self.fs, &self.dir)?.first().copied();
+        segment.is_recycled = spare.is_some();
+        match spare {
+            Some(spare) => recycle_segment(&self.fs, &self.dir, &self.dir.join(segment::spare_name(spare)), segment),
+            None => new_segment(&self.fs, &self.dir, segment, self.options),
+        }
     }
 }
 
@@ -351,7 +365,7 @@ fn prepare_target(end: u64, options: LogOptions) -> u64 {
 }
 
 /// Makes a segment durable, header, zeros and name, before a record goes there.
-fn begin_segment<F: Fs>(fs: &F, dir: &Path, segment: &Segment, options: LogOptions) -> Result<(F::File, u64)> {
+fn new_segment<F: Fs>(fs: &F, dir: &Path, segment: &Segment, options: LogOptions) -> Result<(F::File, u64)> {
     let path = segment.path(dir);
     let mut file = fs.create(&path).map_err(StorageError::io("create", &path))?;
     let mut bytes = segment.encode().to_vec();
@@ -360,6 +374,18 @@ fn begin_segment<F: Fs>(fs: &F, dir: &Path, segment: &Segment, options: LogOptio
     file.flush().map_err(StorageError::io("flush", &path))?;
     fs.sync_dir(dir).map_err(StorageError::io("flush", dir))?;
     Ok((file, bytes.len() as u64))
+}
+
+/// Makes a segment of a spare file. It gets its name only when its header is durable: a name never stands over another
+/// segment's header.
+fn recycle_segment<F: Fs>(fs: &F, dir: &Path, spare: &Path, segment: &Segment) -> Result<(F::File, u64)> {
+    let mut file = fs.open(spare, Access::ReadWrite).map_err(StorageError::io("open", spare))?;
+    file.write_at(&segment.encode(), 0).map_err(StorageError::io("write", spare))?;
+    file.flush().map_err(StorageError::io("flush", spare))?;
+    fs.rename(spare, &segment.path(dir)).map_err(StorageError::io("rename", spare))?;
+    fs.sync_dir(dir).map_err(StorageError::io("flush", dir))?;
+    let prepared = file.len().map_err(StorageError::io("read", spare))?;
+    Ok((file, prepared))
 }
 
 /// Cuts a file at `end`, and writes again what lies between `from` and `end`.

@@ -6,6 +6,7 @@
 //! everything else that is not as it was written. DESIGN.md has the bytes and the reasons.
 
 mod append;
+mod judge;
 mod open;
 mod purge;
 mod read;
@@ -31,11 +32,15 @@ pub const PENDING_BYTES_MAX: usize = 1 << 20;
 
 /// The file is filled with zeros this far ahead of the records: a flush that changes neither the length of the file nor
 /// its blocks needs no journal commit. Small, because zeros cost a write as well.
-pub const PREPARE_BYTES: u64 = 256 << 10;
+pub const PREPARE_BYTES: u64 = 128 << 10;
 
 /// A group larger than this is not followed by zeros: against its own bytes a journal commit is cheap, while the
 /// zeros would double what is written.
-pub const PREPARE_GROUP_MAX: usize = 64 << 10;
+pub const PREPARE_GROUP_MAX: usize = 32 << 10;
+
+/// Files of retired segments that are kept to be used again. Writing over them costs a flush neither a journal commit nor
+/// zeros; one is enough, since one is needed at a time.
+pub const SPARES_MAX: usize = 1;
 
 /// Smallest size at which a segment may be set to roll: below it, files would cost more than records.
 pub const SEGMENT_BYTES_MIN: u64 = 4 << 10;

@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use super::append::remove_durably;
-use super::scan::{Scan, Step, Tail, TornTail};
+use super::judge::Tail;
+use super::scan::{Scan, Step, TornTail};
 use super::segment::{self, HeaderFound, LOG_FORMAT_VERSION, Segment, read_header};
 use crate::error::{CallerError, Result, StorageError};
 use crate::fs::{Access, Fs, FsFile};

@@ -1,13 +1,15 @@
-//! Takes segments away that nobody needs any more.
+//! Takes segments away that nobody needs any more, and keeps the file of one to be used again.
 
 use std::io::ErrorKind;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::LogWriter;
 use super::append::remove_durably;
 use super::segment;
+use super::{SEGMENT_BYTES_MIN, SPARES_MAX};
 use crate::error::{Result, StorageError};
-use crate::fs::Fs;
+use crate::fs::{Access, Fs, FsFile};
 
 /// Segments that are no longer part of the log, but still on disk.
 ///
@@ -22,6 +24,8 @@ pub struct Retired<F: Fs> {
     /// Number of the oldest segment that stays.
     first_kept: u64,
     count: usize,
+    /// Lengths of a file that is worth keeping as a spare.
+    spare_bytes: RangeInclusive<u64>,
 }
 
 impl<F: Fs> LogWriter<F> {
@@ -29,6 +33,7 @@ impl<F: Fs> LogWriter<F> {
     /// The segment that is written to always stays.
     pub fn retire(&mut self, upto: i64) -> Retired<F> {
         let before = self.segments.len();
+        let segment_bytes = self.options.segment_bytes.max(SEGMENT_BYTES_MIN);
         // Everything in a segment is as old as the zxid that the next one begins after, or older.
         while self.segments.len() > 1 && self.segments[1].base_zxid <= upto {
             self.segments.pop_front();
@@ -38,6 +43,7 @@ impl<F: Fs> LogWriter<F> {
             dir: self.dir.clone(),
             first_kept: self.segments[0].number,
             count: before - self.segments.len(),
+            spare_bytes: segment_bytes / 2..=segment_bytes,
         }
     }
 }
@@ -57,7 +63,7 @@ impl<F: Fs> Retired<F> {
     pub fn remove(self) -> Result<usize> {
         let mut removed = 0;
         for number in segment::list(&self.fs, &self.dir)?.into_iter().filter(|&number| number < self.first_kept) {
-            match remove_durably(&self.fs, &self.dir, &self.dir.join(segment::file_name(number))) {
+            match self.take_away(number) {
                 Ok(()) => removed += 1,
                 // Another purge was quicker.
                 Err(StorageError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
@@ -65,5 +71,19 @@ impl<F: Fs> Retired<F> {
             }
         }
         Ok(removed)
+    }
+
+    /// Removes a segment, or makes it the spare file. Either way its name is gone durably before the next one goes.
+    fn take_away(&self, number: u64) -> Result<()> {
+        let path = self.dir.join(segment::file_name(number));
+        let length = |file: F::File| file.len();
+        let bytes = self.fs.open(&path, Access::Read).and_then(length).map_err(StorageError::io("open", &path))?;
+        let spares = segment::list_spares(&self.fs, &self.dir)?.len();
+        if spares >= SPARES_MAX || !self.spare_bytes.contains(&bytes) {
+            return remove_durably(&self.fs, &self.dir, &path);
+        }
+        let spare = self.dir.join(segment::spare_name(number));
+        self.fs.rename(&path, &spare).map_err(StorageError::io("rename", &path))?;
+        self.fs.sync_dir(&self.dir).map_err(StorageError::io("flush", &self.dir))
     }
 }

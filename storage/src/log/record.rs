@@ -60,6 +60,11 @@ pub(super) fn peek(bytes: &[u8; RECORD_HEADER_BYTES]) -> Option<RecordHeader> {
     possible.then_some(header)
 }
 
+/// [`peek`] into a longer piece, `None` also if it ends before.
+pub(super) fn peek_at(bytes: &[u8], at: usize) -> Option<RecordHeader> {
+    peek(bytes.get(at..at + RECORD_HEADER_BYTES)?.try_into().ok()?)
+}
+
 /// Whether header and payload, given together, carry the checksum of this segment.
 pub(super) fn checksum_holds(seed: u32, record: &[u8]) -> bool {
     crc32c::crc32c_append(seed, &record[4..]) == u32_at(record, 0)

@@ -1,22 +1,17 @@
-//! Walks over the records of one segment, and judges what stands where the walk ends.
+//! Walks over the records of one segment, up to the first place that is not the expected next record.
 //!
-//! The walk ends at the first place that is not the expected next record. In the last segment this is the plain end, a
-//! torn group, or damage. The judge is [`judge_tail`]: a whole record further on that was made after the missing one
-//! had been flushed proves damage; without such a witness the missing record was never acknowledged.
+//! What stands there is for `judge.rs` to say.
 
 use std::path::{Path, PathBuf};
 
-use super::record::{RECORD_HEADER_BYTES, RecordHeader, checksum_holds, peek};
+use super::judge::{Ended, Tail, judge_tail};
+use super::record::{RECORD_HEADER_BYTES, RecordHeader, checksum_holds, peek_at};
 use super::segment::{HEADER_BYTES, Segment};
 use crate::error::{Result, StorageError};
 use crate::fs::FsFile;
 
 /// Bytes read from a file at once.
 const READ_BYTES: usize = 256 << 10;
-
-/// Bytes that are checksummed in search of a witness. A client that knew the sequence numbers could fill a znode with
-/// the likeness of records, to make a start behind a torn group slow: it gets a second at most, and then a refusal.
-const JUDGED_BYTES_MAX: u64 = 1 << 30;
 
 /// What a crash left half written behind the last whole record, and what was cut for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +30,7 @@ pub(super) struct Scan<File> {
     file: File,
     path: PathBuf,
     seed: u32,
+    is_recycled: bool,
     /// Nothing from here on is looked at.
     limit: u64,
     buf: Vec<u8>,
@@ -69,6 +65,7 @@ impl<File: FsFile> Scan<File> {
             file,
             path,
             seed: segment.seed(),
+            is_recycled: segment.is_recycled,
             limit,
             buf: Vec::new(),
             buf_offset: HEADER_BYTES as u64,
@@ -176,65 +173,14 @@ impl<File: FsFile> Scan<File> {
 
     /// Judges what stands from the position on, after [`Step::End`] in the last segment.
     pub(super) fn judge(&self) -> Result<Tail> {
-        judge_tail(&self.file, &self.path, self.seed, self.offset(), self.limit, self.next_sequence)
+        judge_tail(&Ended {
+            file: &self.file,
+            path: &self.path,
+            seed: self.seed,
+            is_recycled: self.is_recycled,
+            offset: self.offset(),
+            limit: self.limit,
+            missing: self.next_sequence,
+        })
     }
-}
-
-fn peek_at(bytes: &[u8], at: usize) -> Option<RecordHeader> {
-    peek(bytes.get(at..at + RECORD_HEADER_BYTES)?.try_into().ok()?)
-}
-
-/// What stands where a walk ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Tail {
-    /// Nothing but zeros.
-    Clean,
-    /// Something that was not flushed: `bytes` to the last byte that is not zero.
-    Torn { bytes: u64 },
-    /// The missing record had been flushed: the whole record at `witness` says so.
-    Damaged { witness: u64, witness_sequence: u64 },
-}
-
-/// Looks through `file` from `offset` to `limit` for a witness that the record `missing` had been flushed.
-///
-/// Every byte is tried as the beginning of a record, since the length of the missing one is not to be believed. The
-/// sequence numbers tell nearly all of them apart before a checksum is computed.
-fn judge_tail(file: &impl FsFile, path: &Path, seed: u32, offset: u64, limit: u64, missing: u64) -> Result<Tail> {
-    let read = |buf: &mut [u8], at| file.read_at(buf, at).map_err(StorageError::io("read", path));
-    // No more records than this fit into what is left.
-    let sequence_max = missing + (limit - offset) / RECORD_HEADER_BYTES as u64 + 1;
-    let mut last_byte = None;
-    let mut checksummed = 0;
-    let mut window = vec![0; READ_BYTES + RECORD_HEADER_BYTES];
-    let mut at = offset;
-    while at < limit {
-        // Windows overlap by one header, so that none is missed at a seam.
-        let want = window.len().min((limit - at) as usize);
-        let len = read(&mut window[..want], at)?;
-        let bytes = &window[..len];
-        if let Some(last) = bytes.iter().rposition(|&b| b != 0) {
-            last_byte = Some(at + last as u64);
-            for pos in 0..bytes.len().saturating_sub(RECORD_HEADER_BYTES - 1) {
-                let Some(header) = peek_at(bytes, pos) else { continue };
-                let tells = header.flushed_below > missing && header.sequence <= sequence_max;
-                let end = at + (pos + RECORD_HEADER_BYTES) as u64 + u64::from(header.len);
-                if !tells || end > limit {
-                    continue;
-                }
-                let mut record = vec![0; RECORD_HEADER_BYTES + header.len as usize];
-                checksummed += record.len() as u64;
-                if checksummed > JUDGED_BYTES_MAX {
-                    return Ok(Tail::Damaged { witness: at + pos as u64, witness_sequence: header.sequence });
-                }
-                if read(&mut record, at + pos as u64)? == record.len() && checksum_holds(seed, &record) {
-                    return Ok(Tail::Damaged { witness: at + pos as u64, witness_sequence: header.sequence });
-                }
-            }
-        }
-        if len < want {
-            break;
-        }
-        at += READ_BYTES as u64;
-    }
-    Ok(last_byte.map_or(Tail::Clean, |last| Tail::Torn { bytes: last + 1 - offset }))
 }

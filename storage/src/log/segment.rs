@@ -7,7 +7,8 @@
 //! offset  bytes
 //!  0      8   "RKEEPLOG"
 //!  8      4   format version, 1
-//! 12      4   flags: bit 0, the log begins anew here (segments before it are void)
+//! 12      4   flags: bit 0, the log begins anew here (segments before it are void);
+//!             bit 1, the file was used by an older segment, whose bytes stand behind the records
 //! 16      8   identity of the store
 //! 24      8   number of the segment
 //! 32      8   sequence number of its first record
@@ -27,6 +28,7 @@ pub(super) const HEADER_BYTES: usize = 64;
 pub(super) const LOG_FORMAT_VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"RKEEPLOG";
 const FLAG_ANEW: u32 = 1;
+const FLAG_RECYCLED: u32 = 2;
 
 /// What a segment's header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub(super) struct Segment {
     /// zxid of the last record before this segment, 0 if there never was one.
     pub(super) base_zxid: i64,
     pub(super) begins_anew: bool,
+    /// The file was used before: what stands behind the records are not zeros.
+    pub(super) is_recycled: bool,
 }
 
 /// What was found where a header should be.
@@ -66,7 +70,9 @@ impl Segment {
         let mut bytes = [0; HEADER_BYTES];
         bytes[..8].copy_from_slice(MAGIC);
         bytes[8..12].copy_from_slice(&LOG_FORMAT_VERSION.to_le_bytes());
-        bytes[12..16].copy_from_slice(&(if self.begins_anew { FLAG_ANEW } else { 0 }).to_le_bytes());
+        let flag = |set, flag: u32| if set { flag } else { 0 };
+        let flags = flag(self.begins_anew, FLAG_ANEW) | flag(self.is_recycled, FLAG_RECYCLED);
+        bytes[12..16].copy_from_slice(&flags.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.store.0.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.number.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.first_sequence.to_le_bytes());
@@ -93,6 +99,7 @@ impl Segment {
             first_sequence: u64_at(bytes, 32),
             base_zxid: u64_at(bytes, 40) as i64,
             begins_anew: u32_at(bytes, 12) & FLAG_ANEW != 0,
+            is_recycled: u32_at(bytes, 12) & FLAG_RECYCLED != 0,
         }))
     }
 }
@@ -125,12 +132,27 @@ pub(super) fn file_name(number: u64) -> String {
     format!("{number:016x}.log")
 }
 
+/// Name of the file of a retired segment that waits to be used again. It keeps its number, so that no two are given
+/// the same name.
+pub(super) fn spare_name(number: u64) -> String {
+    format!("{number:016x}.old")
+}
+
 /// Numbers of the segments in a folder, rising. Other names are left alone.
 pub(super) fn list<F: Fs>(fs: &F, dir: &Path) -> Result<Vec<u64>> {
+    list_named(fs, dir, ".log", file_name)
+}
+
+/// Numbers of the spare files in a folder, rising.
+pub(super) fn list_spares<F: Fs>(fs: &F, dir: &Path) -> Result<Vec<u64>> {
+    list_named(fs, dir, ".old", spare_name)
+}
+
+fn list_named<F: Fs>(fs: &F, dir: &Path, suffix: &str, name_of: fn(u64) -> String) -> Result<Vec<u64>> {
     let names = fs.list(dir).map_err(StorageError::io("list", dir))?;
     let number = |name: &String| {
-        let number = u64::from_str_radix(name.strip_suffix(".log")?, 16).ok()?;
-        (*name == file_name(number)).then_some(number)
+        let number = u64::from_str_radix(name.strip_suffix(suffix)?, 16).ok()?;
+        (*name == name_of(number)).then_some(number)
     };
     let mut numbers: Vec<u64> = names.iter().filter_map(number).collect();
     numbers.sort_unstable();
@@ -144,7 +166,14 @@ mod tests {
 
     #[test]
     fn header_reads_back_and_every_flipped_bit_is_seen() {
-        let segment = Segment { store: StoreId(1), number: 2, first_sequence: 3, base_zxid: -4, begins_anew: true };
+        let segment = Segment {
+            store: StoreId(1),
+            number: 2,
+            first_sequence: 3,
+            base_zxid: -4,
+            begins_anew: true,
+            is_recycled: true,
+        };
         let bytes = segment.encode();
         assert_eq!(Segment::decode(&bytes), Some(HeaderFound::Whole(segment)));
         for bit in 0..bytes.len() * 8 {

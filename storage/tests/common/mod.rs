@@ -81,7 +81,7 @@ impl Machine {
 
     pub(crate) fn segments(&self) -> Vec<PathBuf> {
         let dir = PathBuf::from("/log/rookeeper/log");
-        self.fs.list(&dir).unwrap().iter().map(|name| dir.join(name)).collect()
+        self.fs.list(&dir).unwrap().iter().filter(|name| name.ends_with(".log")).map(|name| dir.join(name)).collect()
     }
 }
 
