@@ -39,7 +39,7 @@ java_classes() {
     if [ ! -e "$out/.done" ]; then
         rm -rf "$cache/classes/$module"-*
         mkdir -p "$out"
-        javac -nowarn -Xlint:-options -proc:none -cp "$cache/jars/$module/*" -d "$out" "${sources[@]}" >&2 || return 1
+        javac -nowarn -XDsuppressNotes -Xlint:-options -proc:none -cp "$cache/jars/$module/*" -d "$out" "${sources[@]}" >&2 || return 1
         touch "$out/.done"
     fi
     echo "$out:$cache/jars/$module/*"
