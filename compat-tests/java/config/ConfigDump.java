@@ -146,11 +146,9 @@ public final class ConfigDump {
         values.put("snapSizeLimitInKb", bytes > 0 ? bytes / 1024 : "none");
         values.put("globalOutstandingLimit", call(type, server, "getGlobalOutstandingLimit"));
         for (String name : new String[] {
-            "enableEagerACLCheck", "skipACL", "enforceQuota", "digestEnabled", "closeSessionTxnEnabled"
         }) {
             values.put(name, field(type, server, name));
         }
-        values.put("throttledOpWaitTime", Math.max(0, (Integer) field(type, server, "throttledOpWaitTime")));
         values.put("flushDelay", Math.max(0L, (Long) field(type, server, "flushDelay")));
         values.put("maxWriteQueuePollTime", Math.max(0L, (Long) field(type, server, "maxWriteQueuePollTime")));
         values.put("maxBatchSize", Math.max(0, (Integer) field(type, server, "maxBatchSize")));
@@ -192,10 +190,7 @@ public final class ConfigDump {
         Class<?> requests = type("server.RequestThrottler");
         values.put("request.max", Math.max(0, (Integer) field(requests, null, "maxRequests")));
         values.put("request.stall", Math.max(0, (Integer) field(requests, null, "stallTime")));
-        values.put("request.dropStale", field(requests, null, "dropStaleRequests"));
         Class<?> request = type("server.Request");
-        values.put("request.staleConnection", field(request, null, "staleConnectionCheck"));
-        values.put("request.staleLatency", field(request, null, "staleLatencyCheck"));
     }
 
     private void readStorage() throws Exception {

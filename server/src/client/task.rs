@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use parking_lot::MutexGuard;
@@ -41,6 +42,8 @@ enum Next {
     Wait,
     /// There is more in the buffer; serve it after the others.
     Again,
+    /// Too many requests are in work; look again after a while (`request_throttle_stall_time`).
+    Stall,
     /// Close once everything is written.
     Close,
 }
@@ -176,6 +179,11 @@ impl Task {
                     tokio::task::yield_now().await;
                     continue;
                 }
+                (Next::Stall, false) => {
+                    let stall_ms = self.shared.config.request_throttle.stall_time_ms.max(1);
+                    tokio::time::sleep(Duration::from_millis(u64::from(stall_ms))).await;
+                    continue;
+                }
                 (Next::Wait, false) => None,
                 (Next::Read, false) => Some(Interest::READABLE),
             };
@@ -260,11 +268,12 @@ impl Task {
                 || machine.waiting_bytes() >= WAITING_BYTES_MAX
                 || (machine.outstanding() > 0 && over_limit(shared))
             {
-                if served == 0 || self.writes.is_empty() {
-                    shared.stats.throttle_waits.fetch_add(1, Ordering::Relaxed);
-                }
                 state.paused = true;
                 break Next::Wait;
+            }
+            if is_stalled(shared) {
+                shared.stats.throttle_waits.fetch_add(1, Ordering::Relaxed);
+                break Next::Stall;
             }
             match self.frames.next_frame(&mut self.input) {
                 Ok(Some(frame)) => {
@@ -328,6 +337,12 @@ impl Task {
 fn over_limit(shared: &Shared) -> bool {
     let limit = usize::try_from(shared.config.global_outstanding_limit).unwrap_or(0);
     shared.in_flight.load(Ordering::Relaxed) > limit
+}
+
+/// Whether so many requests are in work that no more enter (`request_throttle_max_requests`).
+fn is_stalled(shared: &Shared) -> bool {
+    let max = shared.config.request_throttle.max_requests;
+    max.is_some_and(|max| shared.in_flight.load(Ordering::Relaxed) >= max as usize)
 }
 
 /// Counts a large request that is on its way in. False if all of them together would be too much.

@@ -64,11 +64,8 @@ pub struct ServerConfig {
     pub global_outstanding_limit: i32,
     /// `largeRequestMaxBytes` and `largeRequestThreshold`.
     pub large_requests: LargeRequests,
-    /// `request_throttle_*` and `request_stale_*`.
+    /// `request_throttle_max_requests` and `request_throttle_stall_time`.
     pub request_throttle: RequestThrottle,
-    /// `throttled_op_wait_time`, ms: a request that waited longer is answered with THROTTLEDOP;
-    /// nothing: never.
-    pub throttled_op_wait_time_ms: Option<u32>,
 
     /// `snapCount`: transactions between two snapshots, at least 2.
     pub snap_count: u32,
@@ -102,8 +99,6 @@ pub struct ServerConfig {
 
     /// `skipACL`: permissions are not checked.
     pub skip_acl: bool,
-    /// `enableEagerACLCheck`: permissions are checked before a request is agreed upon.
-    pub enable_eager_acl_check: bool,
     /// `DigestAuthenticationProvider.enabled`: the scheme digest is known. A digest class under
     /// `authProvider.*` makes it known as well.
     pub digest_auth_enabled: bool,
@@ -206,12 +201,6 @@ pub struct RequestThrottle {
     pub max_requests: Option<u32>,
     /// How long a request waits before it looks again, ms.
     pub stall_time_ms: u32,
-    /// Drop requests that have become stale.
-    pub drop_stale: bool,
-    /// A request of a closed connection is stale.
-    pub stale_connection_check: bool,
-    /// A request older than its session's timeout is stale.
-    pub stale_latency_check: bool,
 }
 
 /// When waiting transactions are flushed (`SyncRequestProcessor`).

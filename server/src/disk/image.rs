@@ -33,6 +33,8 @@ pub(crate) struct ImageThread {
     /// The zxid of the last durable image, and when it was made so.
     flushed: Zxid,
     flushed_at: Instant,
+    /// Bytes that the log had been given then.
+    log_written: u64,
     /// Transactions that may pass between two durable images.
     flush_every: i64,
 }
@@ -49,6 +51,7 @@ impl ImageThread {
             record: BytesMut::new(),
             flushed,
             flushed_at: Instant::now(),
+            log_written: 0,
             flush_every,
         }
     }
@@ -89,11 +92,18 @@ impl ImageThread {
                 state.wanted = false;
                 self.progress.changed.notify_all();
             }
-            let behind = self.image.zxid() - self.flushed.0;
-            if behind >= self.flush_every || (behind > 0 && self.flushed_at.elapsed() >= IDLE_FLUSH) {
+            if self.flush_is_due() {
                 self.flush()?;
             }
         }
+    }
+
+    /// `snapCount` and `snapSizeLimitInKb`: how much a start may have to replay.
+    fn flush_is_due(&self) -> bool {
+        let behind = self.image.zxid() - self.flushed.0;
+        let written = self.shared.log_written.load(Ordering::Relaxed) - self.log_written;
+        let too_long = self.shared.config.snap_size_limit_kb.is_some_and(|limit_kb| written / 1024 >= limit_kb);
+        behind >= self.flush_every || (behind > 0 && (too_long || self.flushed_at.elapsed() >= IDLE_FLUSH))
     }
 
     /// Brings the image forward to the present tree.
@@ -137,6 +147,7 @@ impl ImageThread {
         let durable = Zxid(self.image.flush()?);
         tracing::debug!("the image is durable up to {durable}, in {} ms", started.elapsed().as_millis());
         self.flushed = durable;
+        self.log_written = self.shared.log_written.load(Ordering::Relaxed);
         self.flushed_at = Instant::now();
         let usage = self.image.usage();
         self.shared.image_bytes.store(usage.disk_bytes as i64, Ordering::Relaxed);

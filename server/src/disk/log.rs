@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use rookeeper_protocol::types::Zxid;
 use rookeeper_storage::fs::RealFs;
 use rookeeper_storage::log::{LogWriter, Retired};
 
 use crate::client::ConnectionHandle;
-use crate::runtime::{PendingLog, Shared, delivery};
+use crate::runtime::{CoreState, PendingLog, Shared, delivery};
 
 /// Requests applied under one hold of the tree; readers get their turn in between.
 const APPLY_MAX: usize = 512;
@@ -99,15 +99,43 @@ impl LogThread {
             }
             self.shared.work.wait(&mut core);
         }
+        self.wait_for_company(&mut core);
         core.unlogged = false;
         std::mem::swap(&mut core.log, &mut self.pending);
         true
     }
 
+    /// `flushDelay`: transactions may wait for others, if nothing else has to be answered.
+    fn wait_for_company(&self, core: &mut MutexGuard<'_, CoreState>) {
+        let rules = &self.shared.config.group_commit;
+        if rules.flush_delay_ms == 0 {
+            return;
+        }
+        let deadline = Instant::now() + Duration::from_millis(rules.flush_delay_ms);
+        let poll = Duration::from_millis(rules.max_write_queue_poll_time_ms);
+        loop {
+            let waiting = core.log.ends.len();
+            let enough = rules.max_batch_size.is_some_and(|max| waiting >= max as usize);
+            let now = Instant::now();
+            if enough || core.unlogged || now >= deadline || self.shared.is_stopping() {
+                return;
+            }
+            self.shared.work.wait_for(core, poll.min(deadline - now));
+            if core.log.ends.len() == waiting {
+                return;
+            }
+        }
+    }
+
     fn flush(&mut self) -> rookeeper_storage::Result<()> {
         let through = self.progress.state.lock().wants_log_through.is_some();
+        let batch_max = self.shared.config.group_commit.max_batch_size.map_or(usize::MAX, |max| max as usize);
+        let before = Instant::now();
         let mut start = 0;
-        for (zxid, end) in self.pending.ends.drain(..) {
+        for (index, (zxid, end)) in self.pending.ends.drain(..).enumerate() {
+            if index > 0 && index % batch_max == 0 {
+                self.log.flush()?;
+            }
             self.log.append(zxid.0, &self.pending.bytes[start..end])?;
             start = end;
         }
@@ -115,7 +143,7 @@ impl LogThread {
         if start == 0 && !through {
             return Ok(());
         }
-        let before = Instant::now();
+        self.shared.log_written.fetch_add(start as u64, Ordering::Relaxed);
         let flushed = if through { self.log.flush_through()? } else { self.log.flush()? };
         let took = before.elapsed();
         let threshold = Duration::from_millis(self.shared.config.fsync_warning_threshold_ms);

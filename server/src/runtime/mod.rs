@@ -12,6 +12,6 @@ mod stats;
 mod tick;
 
 pub use clock::Clock;
-pub(crate) use shared::{PendingLog, Shared};
+pub(crate) use shared::{CoreState, PendingLog, Shared};
 pub use start::{ServerError, Started, start};
 

@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     /// Bytes of the image and of the log on disk, as last looked at.
     pub(crate) image_bytes: AtomicI64,
     pub(crate) log_bytes: AtomicI64,
+    /// Bytes that the log was given since the start.
+    pub(crate) log_written: std::sync::atomic::AtomicU64,
     /// The trace mask, which means nothing here but is kept (`stmk`, `gtmk`).
     pub(crate) trace_mask: AtomicI64,
 }
@@ -97,6 +99,7 @@ impl Shared {
             client_port: std::sync::atomic::AtomicU16::new(0),
             image_bytes: AtomicI64::new(0),
             log_bytes: AtomicI64::new(0),
+            log_written: std::sync::atomic::AtomicU64::new(0),
             trace_mask: AtomicI64::new(TRACE_MASK_DEFAULT),
         }
     }

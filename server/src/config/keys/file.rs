@@ -1,7 +1,7 @@
 //! Keys that `QuorumPeerConfig.parseProperties` reads from zoo.cfg itself. Whether a wrong value
 //! stops the start is stricter here than for properties, as in Java.
 
-use super::{ENSEMBLE, Key, Kind, Place, Status, key, refused, refused_unless, warned, warned_unless};
+use super::{ENSEMBLE, Key, Kind, PURGED, Place, Status, key, refused, refused_unless, warned, warned_unless};
 use Status::{Accepted, Honoured};
 
 const fn file(name: &'static str, kind: Kind, default: &'static str, about: &'static str, status: Status) -> Key {
@@ -48,8 +48,8 @@ pub(super) static KEYS: &[Key] = &[
     file("tickTime", Kind::StrictInt, "3000", "Length of a tick, ms", Honoured),
     file("minSessionTimeout", Kind::StrictInt, "-1", "Shortest session timeout, ms; -1: 2 ticks", Honoured),
     file("maxSessionTimeout", Kind::StrictInt, "-1", "Longest session timeout, ms; -1: 20 ticks", Honoured),
-    file("autopurge.snapRetainCount", Kind::StrictInt, "3", "Snapshots that a purge leaves, at least 3", Honoured),
-    file("autopurge.purgeInterval", Kind::StrictInt, "0", "Time between two purges, hours; 0: never", Honoured),
+    file("autopurge.snapRetainCount", Kind::StrictInt, "3", "Snapshots that a purge leaves, at least 3", PURGED),
+    file("autopurge.purgeInterval", Kind::StrictInt, "0", "Time between two purges, hours; 0: never", PURGED),
     file("reconfigEnabled", Kind::StrictBool, "false", "Allows reconfig", Honoured),
     file(
         "standaloneEnabled",

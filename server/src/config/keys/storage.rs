@@ -1,6 +1,6 @@
 //! Properties of storage, of the tree and of the request pipeline.
 
-use super::{Key, Kind, Place, Status, key, refused_unless, warned, warned_unless};
+use super::{ENSEMBLE, Key, Kind, Place, Status, key, refused_unless, warned, warned_unless};
 use Status::{Accepted, Honoured};
 
 const fn property(name: &'static str, kind: Kind, default: &'static str, about: &'static str, status: Status) -> Key {
@@ -127,7 +127,7 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Int,
         "0",
         "A request that waited longer is answered with THROTTLEDOP, ms; 0: never",
-        Honoured,
+        warned_unless(&["0"], "requests are held back in the socket, where nobody knows how long they wait"),
     ),
     property(
         "request_throttle_max_requests",
@@ -143,20 +143,20 @@ pub(super) static KEYS: &[Key] = &[
         "How long such a request waits before it looks again, ms",
         Honoured,
     ),
-    property("request_throttle_drop_stale", Kind::Bool, "true", "Drops requests whose connection is gone", Honoured),
+    property("request_throttle_drop_stale", Kind::Bool, "true", "Drops requests whose connection is gone", Accepted("requests of a closed connection never enter the pipeline")),
     property(
         "request_stale_connection_check",
         Kind::Bool,
         "true",
         "A request of a closed connection is stale",
-        Honoured,
+        Accepted("requests of a closed connection never enter the pipeline"),
     ),
     property(
         "request_stale_latency_check",
         Kind::Bool,
         "false",
         "A request older than its session's timeout is stale",
-        Honoured,
+        warned_unless(&["false"], "requests are held back in the socket, where nobody knows how old they are"),
     ),
     property(
         "request_throttler.shutdownTimeout",
@@ -188,7 +188,7 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Bool,
         "false",
         "Checks permissions before a request is agreed upon",
-        Honoured,
+        ENSEMBLE,
     ),
     property("skipACL", Kind::Exactly("yes", "no"), "no", "yes: permissions are not checked", Honoured),
     property("enforceQuota", Kind::Bool, "false", "Refuses writes beyond a hard quota", Honoured),
