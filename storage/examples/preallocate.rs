@@ -14,7 +14,7 @@ use common::{Times, cpu_us, disk_written_bytes};
 use rustix::fs::{FallocateFlags, fallocate};
 
 const SEGMENT: u64 = 64 << 20;
-const STEP: u64 = 256 << 10;
+const STEP: u64 = 128 << 10;
 const FLUSHES: u64 = 1000;
 
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ enum How {
     ZeroAll,
     /// An old segment's file is written over.
     Recycle,
-    /// Each write that passes the filled part fills the next 256 KiB.
+    /// Each write that passes the filled part fills the next 128 KiB.
     ZeroStep,
 }
 
