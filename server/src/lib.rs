@@ -6,4 +6,5 @@ pub mod cli;
 mod client;
 pub mod config;
 mod disk;
+mod metrics;
 pub mod runtime;

@@ -15,3 +15,6 @@ pub(super) const WAITING_BYTES_MAX: usize = 4 << 20;
 
 /// Requests served before other connections get their turn on the thread.
 pub(super) const BATCH_REQUESTS_MAX: usize = 1024;
+
+/// Bytes of all requests in the pipeline above which connections with requests in it are read no further.
+pub(super) const IN_FLIGHT_BYTES_MAX: usize = 256 << 20;

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::handle::ConnectionHandle;
 use super::handshake;
-use super::limits::{BATCH_REQUESTS_MAX, OUT_BYTES_MAX, READ_BYTES, WAITING_BYTES_MAX, WAITING_REQUESTS_MAX};
+use super::limits::{BATCH_REQUESTS_MAX, IN_FLIGHT_BYTES_MAX, OUT_BYTES_MAX, READ_BYTES, WAITING_BYTES_MAX, WAITING_REQUESTS_MAX};
 use super::throttle::Throttle;
 use crate::admin::four_letter;
 use crate::runtime::Shared;
@@ -245,7 +245,7 @@ impl Task {
         let mut state = self.handle.state.lock();
         state.paused = false;
         match state.machine.phase() {
-            Phase::New | Phase::Ending => {
+            Phase::New | Phase::Closing | Phase::Ending => {
                 state.paused = state.machine.outstanding() > 0;
                 return if state.paused && !self.end_of_input { Next::Wait } else { Next::Close };
             }
@@ -282,7 +282,7 @@ impl Task {
                     if machine.request(frame, &mut view, &mut self.writes) == Disposition::Close {
                         break Next::Close;
                     }
-                    if machine.phase() == Phase::Ending {
+                    if machine.phase() != Phase::Open {
                         state.paused = true;
                         break Next::Wait;
                     }
@@ -337,6 +337,7 @@ impl Task {
 fn over_limit(shared: &Shared) -> bool {
     let limit = usize::try_from(shared.config.global_outstanding_limit).unwrap_or(0);
     shared.in_flight.load(Ordering::Relaxed) > limit
+        || shared.in_flight_bytes.load(Ordering::Relaxed) > IN_FLIGHT_BYTES_MAX
 }
 
 /// Whether so many requests are in work that no more enter (`request_throttle_max_requests`).

@@ -146,6 +146,7 @@ impl ImageThread {
         let started = Instant::now();
         let durable = Zxid(self.image.flush()?);
         tracing::debug!("the image is durable up to {durable}, in {} ms", started.elapsed().as_millis());
+        self.shared.stats.image_time.add_time(started.elapsed());
         self.flushed = durable;
         self.log_written = self.shared.log_written.load(Ordering::Relaxed);
         self.flushed_at = Instant::now();

@@ -177,7 +177,7 @@ impl LogThread {
                     more
                 };
                 let left = core.pipeline.in_flight();
-                shared.in_flight.store(left, Ordering::Relaxed);
+                shared.note_in_flight(&core.pipeline);
                 shared.stats.commits.fetch_add((before - left) as u64, Ordering::Relaxed);
                 (more, core.pipeline.changes.len())
             };

@@ -16,7 +16,7 @@ use crate::client::{ConnectionHandle, ConnectionMap};
 const DIRECT_WRITES_MAX: usize = 2;
 
 /// A connection whose client does not read gets this many bytes of events and replies; then it is closed.
-const UNREAD_BYTES_MAX: usize = 64 << 20;
+const UNREAD_BYTES_MAX: usize = 16 << 20;
 
 /// The connections while transactions are applied.
 pub(crate) struct Delivery<'a> {
@@ -39,8 +39,10 @@ impl<'a> Delivery<'a> {
     fn with(&mut self, conn: ConnId, act: impl FnOnce(&mut rookeeper_core::client::Connection)) {
         let Some(handle) = self.connections.get(&conn) else { return };
         let mut state = handle.state.lock();
+        // A single reply may be longer than the limit: what counts is what was there before.
+        let unread = state.machine.out.len();
         act(&mut state.machine);
-        if state.machine.out.len() > UNREAD_BYTES_MAX {
+        if unread > UNREAD_BYTES_MAX {
             tracing::warn!(
                 "closing {}: its client left {} bytes unread, {UNREAD_BYTES_MAX} are allowed",
                 handle.remote,
@@ -70,8 +72,13 @@ impl Connections for Delivery<'_> {
         self.with(conn, |connection| connection.event(&rules.acl, event, path, zxid, acl));
     }
 
+    fn fired(&mut self, event: EventType, count: usize) {
+        self.shared.stats.fired(event, count);
+    }
+
     fn finished(&mut self, conn: ConnId, finished: &Finished<'_>, tree: &Tree, watches: &mut WatchTable) {
         let (rules, now_ms) = (&self.shared.connection_rules, self.now_ms);
+        self.shared.stats.update_latency.add(now_ms - finished.origin.received_ms);
         let mut access = Direct(watches);
         self.with(conn, |connection| {
             connection.finished(finished, &mut ReadView { tree, watches: &mut access, rules, now_ms });

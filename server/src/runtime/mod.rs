@@ -8,7 +8,6 @@ mod clock;
 pub(crate) mod delivery;
 mod shared;
 mod start;
-mod stats;
 mod tick;
 
 pub use clock::Clock;

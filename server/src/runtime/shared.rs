@@ -13,9 +13,9 @@ use rookeeper_protocol::types::Zxid;
 use tokio::sync::Notify;
 
 use super::clock::Clock;
-use super::stats::ServerStats;
 use crate::client::ConnectionTable;
 use crate::config::ServerConfig;
+use crate::metrics::ServerStats;
 
 /// Log entries that no flush has taken yet, one behind the other.
 #[derive(Debug, Default)]
@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) stats: ServerStats,
     /// Requests in the pipeline, for the throttle.
     pub(crate) in_flight: AtomicUsize,
+    /// Bytes of these requests.
+    pub(crate) in_flight_bytes: AtomicUsize,
     /// Bytes of large requests that are being received or served.
     pub(crate) large_request_bytes: AtomicI64,
     /// The reason why nothing is served any more.
@@ -91,6 +93,7 @@ impl Shared {
             connection_rules,
             stats: ServerStats::new(),
             in_flight: AtomicUsize::new(0),
+            in_flight_bytes: AtomicUsize::new(0),
             large_request_bytes: AtomicI64::new(0),
             failure: Mutex::new(None),
             failed: AtomicBool::new(false),
@@ -115,13 +118,30 @@ impl Shared {
                     core.submit(now, &tree, request);
                 }
             }
-            self.in_flight.store(core.pipeline.in_flight(), Ordering::Relaxed);
+            self.note_in_flight(&core.pipeline);
             core.pipeline.take_notices()
         };
         self.work.notify_one();
         for notice in notices {
-            log_notice(&notice);
+            self.tell(&notice);
         }
+    }
+
+    fn tell(&self, notice: &Notice) {
+        match notice {
+            Notice::QuotaExceeded { path, text, refused } => {
+                tracing::warn!("Quota exceeded: {path}: {text}");
+                if *refused {
+                    self.stats.quota_exceeded(path);
+                }
+            }
+        }
+    }
+
+    /// Publishes how much is in the pipeline.
+    pub(crate) fn note_in_flight(&self, pipeline: &Pipeline) {
+        self.in_flight.store(pipeline.in_flight(), Ordering::Relaxed);
+        self.in_flight_bytes.store(pipeline.in_flight_bytes(), Ordering::Relaxed);
     }
 
     /// Whether clients are served.
@@ -168,11 +188,5 @@ impl CoreState {
     /// Whether there is something to flush or to answer.
     pub(crate) fn has_work(&self) -> bool {
         self.unlogged || !self.log.ends.is_empty()
-    }
-}
-
-fn log_notice(notice: &Notice) {
-    match notice {
-        Notice::QuotaExceeded { path, text } => tracing::warn!("Quota exceeded: {path}: {text}"),
     }
 }

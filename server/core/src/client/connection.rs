@@ -1,8 +1,8 @@
 //! A connection: what a client sends, in order, and what it gets, in order.
 //!
 //! ```text
-//!  New --ConnectRequest--> Establishing --session valid--> Open --closeSession, refusal--> Ending
-//!   `------------------------- anything wrong ------------------------------------------> Ending
+//!  New --ConnectRequest--> Establishing --session valid--> Open --closeSession--> Closing --its reply--> Ending
+//!   `------------------------- anything wrong, at any time ---------------------------------------> Ending
 //! ```
 //!
 //! Reads are answered where they arrive. A read behind a write of the same connection waits until the write is
@@ -34,6 +34,9 @@ pub enum Phase {
     Establishing,
     /// Requests are served.
     Open,
+    /// The client asked for its session's end: nothing more is read, but what is under way is answered, and
+    /// its own ephemeral znodes still fire its watches.
+    Closing,
     /// Nothing is read any more; the connection closes once everything is written.
     Ending,
 }
@@ -157,7 +160,7 @@ pub struct Connection {
     /// What goes out, whole frames.
     pub out: BytesMut,
     stats: ConnectionStats,
-    tally: Tally,
+    pub(super) tally: Tally,
 }
 
 impl Connection {
@@ -323,7 +326,7 @@ impl Connection {
                 Origin { conn: Some(self.id), session: self.session, xid: header.xid, op, received_ms: view.now_ms };
             writes.push(WriteRequest { origin, ids: self.ids.clone(), body });
             if op == OpCode::CloseSession {
-                self.phase = Phase::Ending;
+                self.phase = Phase::Closing;
             }
         } else if self.waiting.is_empty() {
             let ids = self.ids.clone();

@@ -49,6 +49,7 @@ impl Connection {
             self.sent(start);
         }
         self.answered(header.xid, zxid, op, received_ms, view.now_ms);
+        self.tally.read(view.now_ms - received_ms);
     }
 
     /// setWatches: what was missed while the client was away goes out as events, before the reply.

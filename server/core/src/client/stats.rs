@@ -46,7 +46,7 @@ impl Default for ConnectionStats {
 }
 
 /// What happened since the driver last asked, to be added to the server's counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tally {
     /// Packets read.
     pub received: u64,
@@ -60,6 +60,10 @@ pub struct Tally {
     pub max_latency_ms: i64,
     /// Shortest latency in milliseconds; only when `count` is not zero.
     pub min_latency_ms: i64,
+    /// Reads that were answered within a millisecond: nearly all.
+    pub reads_at_once: u64,
+    /// The others: latency in milliseconds, and how many one behind the other had it.
+    pub read_waits: Vec<(i64, u64)>,
     /// Length of the last reply in bytes.
     pub last_response_len: u64,
     /// Length of the longest reply in bytes.
@@ -81,6 +85,15 @@ impl Tally {
         self.last_response_len = len;
         self.max_response_len = self.max_response_len.max(len);
         self.min_response_len = if self.min_response_len == 0 { len } else { self.min_response_len.min(len) };
+    }
+
+    /// Notes how long a read took.
+    pub(super) fn read(&mut self, latency_ms: i64) {
+        match self.read_waits.last_mut() {
+            _ if latency_ms <= 0 => self.reads_at_once += 1,
+            Some((last_ms, count)) if *last_ms == latency_ms => *count += 1,
+            _ => self.read_waits.push((latency_ms, 1)),
+        }
     }
 
     /// Notes how long a request took.

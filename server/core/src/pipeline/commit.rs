@@ -14,6 +14,9 @@ pub trait Connections {
     /// is delivered only to those who may read by `acl`.
     fn event(&mut self, conn: ConnId, event: EventType, path: &str, zxid: Zxid, acl: &AclList);
 
+    /// Watches of so many connections fired at once.
+    fn fired(&mut self, event: EventType, count: usize);
+
     /// A request has its result; the reads that waited behind it may go on, up to the next write.
     fn finished(&mut self, conn: ConnId, finished: &Finished<'_>, tree: &Tree, watches: &mut WatchTable);
 
@@ -50,6 +53,7 @@ impl Pipeline {
 
     fn commit_one(&mut self, tree: &mut Tree, watches: &mut WatchTable, connections: &mut dyn Connections) {
         let Some(proposal) = self.queue.pop_front() else { return };
+        self.queue_bytes -= proposal.bytes;
         let origin = &proposal.request;
         let entry = match &proposal.outcome {
             Outcome::Logged(entry) => entry,
@@ -96,6 +100,9 @@ struct Trigger<'a> {
 
 impl Trigger<'_> {
     fn tell(&mut self, event: EventType, path: &str, zxid: Zxid, acl: &AclList) {
+        if !self.told.is_empty() {
+            self.connections.fired(event, self.told.len());
+        }
         for conn in self.told.iter() {
             self.connections.event(*conn, event, path, zxid, acl);
         }

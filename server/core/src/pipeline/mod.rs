@@ -44,6 +44,8 @@ pub enum Notice {
         path: String,
         /// What would be exceeded, how, and by what.
         text: String,
+        /// The limit is a hard one: the request was refused.
+        refused: bool,
     },
 }
 
@@ -61,6 +63,8 @@ enum Outcome {
 struct Proposal {
     request: Origin,
     outcome: Outcome,
+    /// Length of the request in bytes.
+    bytes: usize,
     /// What it adds to quotas' counts once it is applied.
     quota: Vec<quota::QuotaDelta>,
 }
@@ -76,6 +80,7 @@ pub struct Pipeline {
     pub changes: ChangeLog,
     outstanding: Outstanding,
     queue: VecDeque<Proposal>,
+    queue_bytes: usize,
     last_proposed: Zxid,
     notices: Vec<Notice>,
 }
@@ -103,6 +108,7 @@ impl Pipeline {
             ids,
             changes,
             queue: VecDeque::new(),
+            queue_bytes: 0,
             notices: Vec::new(),
         }
     }
@@ -117,9 +123,19 @@ impl Pipeline {
         self.queue.len()
     }
 
+    /// Bytes of the requests that are not answered yet.
+    pub fn in_flight_bytes(&self) -> usize {
+        self.queue_bytes
+    }
+
     /// The newest transaction proposed.
     pub fn last_proposed(&self) -> Zxid {
         self.last_proposed
+    }
+
+    /// How many changes of znodes were ever proposed, and how many of them were applied.
+    pub fn change_counts(&self) -> (u64, u64) {
+        (self.outstanding.queued, self.outstanding.removed)
     }
 
     /// Takes what operators should read.
@@ -139,6 +155,7 @@ impl Pipeline {
             }
             Outcome::Refused(_) => None,
         };
+        self.queue_bytes += proposal.bytes;
         self.queue.push_back(proposal);
         zxid
     }

@@ -87,6 +87,10 @@ pub(super) struct Outstanding {
     pub(super) digest: i64,
     /// Undo information while a multi is prepared.
     undo: Option<Undo>,
+    /// Changes ever proposed here.
+    pub(super) queued: u64,
+    /// Those that were applied since.
+    pub(super) removed: u64,
 }
 
 /// The state before a multi.
@@ -106,6 +110,8 @@ impl Outstanding {
             quota: BTreeMap::new(),
             digest,
             undo: None,
+            queued: 0,
+            removed: 0,
         }
     }
 
@@ -155,6 +161,7 @@ impl Outstanding {
             undo.changes.push((key.clone(), old));
         }
         self.order.push_back((zxid, key));
+        self.queued += 1;
     }
 
     /// The paths that session `owner` will own, in the order of their names.
@@ -217,6 +224,7 @@ impl Outstanding {
             if *changed > zxid {
                 break;
             }
+            self.removed += 1;
             if let Some(change) = self.changes.get(path)
                 && change.zxid == *changed
             {

@@ -66,6 +66,7 @@ impl Pipeline {
         let refused = |request: WriteRequest, code| Proposal {
             request: request.origin,
             outcome: Outcome::Refused(code),
+            bytes: request.body.len(),
             quota: Vec::new(),
         };
         let decoded = decode(request.origin.op, &request.body, self.rules.inner_length_max);
@@ -91,7 +92,8 @@ impl Pipeline {
             time: now.wall_ms,
             kind: txn.kind().number(),
         };
-        Proposal { request: request.origin, outcome: Outcome::Logged(LogEntry { header, txn, digest }), quota }
+        let bytes = request.body.len();
+        Proposal { request: request.origin, outcome: Outcome::Logged(LogEntry { header, txn, digest }), bytes, quota }
     }
 
     fn digest(&self, tree: &Tree) -> Option<TxnDigest> {

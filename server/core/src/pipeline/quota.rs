@@ -84,7 +84,8 @@ impl Pipeline {
             return Ok(());
         }
         let text = format!("{new} {what}, the {kind} limit is {limit}");
-        self.notices.push(Notice::QuotaExceeded { path: quota.to_owned(), text });
-        if kind == "hard" { Err(ErrorCode::QuotaExceeded) } else { Ok(()) }
+        let refused = kind == "hard";
+        self.notices.push(Notice::QuotaExceeded { path: quota.to_owned(), text, refused });
+        if refused { Err(ErrorCode::QuotaExceeded) } else { Ok(()) }
     }
 }

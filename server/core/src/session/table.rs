@@ -9,6 +9,7 @@
 //! costs nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
 
 use rookeeper_protocol::types::SessionId;
 
@@ -27,11 +28,12 @@ pub struct Session {
     bucket_ms: i64,
 }
 
-/// What the table knows about buckets, for operators.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExpiryReport {
-    /// Buckets by the monotonic time at which they are due (milliseconds), with their sessions.
-    pub buckets: Vec<(i64, Vec<SessionId>)>,
+impl Session {
+    /// Monotonic time (milliseconds) of the bucket in which it waits to be asked for: what its connection has
+    /// heard since is not in it. `None` once it was taken out to expire.
+    pub fn bucket_ms(&self) -> Option<i64> {
+        Some(self.bucket_ms).filter(|bucket_ms| *bucket_ms != i64::MIN)
+    }
 }
 
 /// All sessions.
@@ -48,7 +50,8 @@ impl SessionTable {
         Self { sessions: BTreeMap::new(), buckets: BTreeMap::new(), tick_ms: tick_ms.max(1) }
     }
 
-    fn bucket_of(&self, deadline_ms: i64) -> i64 {
+    /// The bucket (monotonic milliseconds) in which a session expires that may be silent until `deadline_ms`.
+    pub fn bucket_of(&self, deadline_ms: i64) -> i64 {
         (deadline_ms.div_euclid(self.tick_ms) + 1) * self.tick_ms
     }
 
@@ -70,6 +73,12 @@ impl SessionTable {
     /// All sessions with their timeouts, in the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = (SessionId, &Session)> {
         self.sessions.iter().map(|(id, session)| (*id, session))
+    }
+
+    /// The sessions behind `after`, in the order of their ids.
+    pub fn iter_after(&self, after: Option<SessionId>) -> impl Iterator<Item = (SessionId, &Session)> {
+        let behind = (after.map_or(Unbounded, Excluded), Unbounded);
+        self.sessions.range(behind).map(|(id, session)| (*id, session))
     }
 
     /// Whether requests of the session may be served.
@@ -155,6 +164,9 @@ impl SessionTable {
             for id in bucket {
                 let Some(session) = self.sessions.get_mut(&id) else { continue };
                 session.bucket_ms = i64::MIN;
+                if session.closing {
+                    continue;
+                }
                 let news = session.conn.and_then(&heard);
                 match news {
                     Some((heard_ms, timeout_ms)) if self.bucket_of(heard_ms + i64::from(timeout_ms)) > now_ms => {
@@ -168,12 +180,6 @@ impl SessionTable {
             }
         }
         expired
-    }
-
-    /// The buckets, for operators.
-    pub fn report(&self) -> ExpiryReport {
-        let buckets = self.buckets.iter().map(|(due, ids)| (*due, ids.iter().copied().collect())).collect();
-        ExpiryReport { buckets }
     }
 }
 

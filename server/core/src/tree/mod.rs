@@ -12,6 +12,7 @@ mod record;
 mod varint;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
 
 use rookeeper_protocol::txn::znode_digest;
 use rookeeper_protocol::types::{
@@ -277,9 +278,23 @@ impl Tree {
         self.ephemerals.get(&session).into_iter().flatten().map(|id| self.path(*id))
     }
 
-    /// Sessions that own ephemeral znodes, and the znodes' paths.
-    pub fn sessions_with_ephemerals(&self) -> impl Iterator<Item = (SessionId, Vec<String>)> + '_ {
-        self.ephemerals.iter().map(|(session, ids)| (*session, ids.iter().map(|id| self.path(*id)).collect()))
+    /// Number of sessions that own ephemeral znodes.
+    pub fn ephemeral_owner_count(&self) -> usize {
+        self.ephemerals.len()
+    }
+
+    /// Ephemeral znodes with their owners, ordered by both, from behind `after` on.
+    pub fn ephemerals_after(
+        &self,
+        after: Option<(SessionId, ZnodeId)>,
+    ) -> impl Iterator<Item = (SessionId, ZnodeId)> + '_ {
+        let begun = after.and_then(|(session, id)| {
+            let ids = self.ephemerals.get(&session)?.range((Excluded(id), Unbounded));
+            Some(ids.map(move |id| (session, *id)))
+        });
+        let others = (after.map_or(Unbounded, |(session, _)| Excluded(session)), Unbounded);
+        let others = self.ephemerals.range(others).flat_map(|(session, ids)| ids.iter().map(|id| (*session, *id)));
+        begun.into_iter().flatten().chain(others)
     }
 
     /// The deepest path above or at `path` that has a quota (`DataTree#getMaxPrefixWithQuota`).

@@ -3,5 +3,5 @@
 mod report;
 mod table;
 
-pub use report::{WatchSummary, WatchesByConnection, WatchesByPath};
+pub use report::{WatchesByConnection, WatchesByPath};
 pub use table::{ConnId, WatchModes, WatchTable};

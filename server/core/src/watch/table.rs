@@ -76,7 +76,7 @@ pub(super) enum Watchers {
 }
 
 impl Watchers {
-    fn get(&self, conn: ConnId) -> WatchModes {
+    pub(super) fn get(&self, conn: ConnId) -> WatchModes {
         match self {
             Self::One(one, modes) if *one == conn => *modes,
             Self::One(..) => WatchModes::default(),
