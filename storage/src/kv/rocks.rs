@@ -12,11 +12,12 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rocksdb::{
-    BlockBasedOptions, Cache, DB, DBCompressionType, DBRawIteratorWithThreadMode, Env, FlushOptions, InfoLogger,
-    LogLevel, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, DB, DBCompressionType, DBRawIteratorWithThreadMode, Env, ErrorKind, FlushOptions,
+    InfoLogger, LogLevel, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch, WriteOptions,
 };
 
 use super::{Batch, Kv, KvSnapshot, KvUsage, VisitEntry};
@@ -38,6 +39,8 @@ const LEVEL_BYTES: u64 = 128 << 20;
 const OPEN_FILES_MAX: i32 = 128;
 /// Dirty pages are handed to the disk in pieces of this size, not all at once when a file is finished.
 const WRITEBACK_BYTES: u64 = 512 << 10;
+/// How long a write waits before it asks again whether memory has room.
+const STALL_POLL: Duration = Duration::from_millis(2);
 /// Default of [`RocksTuning::background_bytes_per_second`].
 const BACKGROUND_BYTES_PER_SECOND: u64 = 64 << 20;
 
@@ -56,11 +59,15 @@ impl Default for RocksTuning {
     }
 }
 
+/// What RocksDB's own threads have complained of last. Its errors reach a caller late or never.
+type Trouble = Arc<Mutex<Option<String>>>;
+
 /// A folder with a RocksDB database.
 pub struct RocksKv {
     db: DB,
     path: PathBuf,
     no_log: WriteOptions,
+    trouble: Trouble,
     /// The first failed write or flush, answered for ever: RocksDB itself goes on once there is room again.
     failure: Mutex<Option<StorageError>>,
 }
@@ -74,25 +81,24 @@ impl std::fmt::Debug for RocksKv {
 impl RocksKv {
     /// Opens the database in a folder, or creates it there.
     pub fn open(path: &Path, tuning: RocksTuning) -> Result<Self> {
-        let options = options(tuning).map_err(|e| error("open", path, &e))?;
+        let trouble = Trouble::default();
+        let options = options(tuning, Arc::clone(&trouble)).map_err(|e| error("open", path, &e))?;
         let db =
             if tuning.read_only { DB::open_for_read_only(&options, path, false) } else { DB::open(&options, path) };
         let mut no_log = WriteOptions::default();
         no_log.disable_wal(true);
+        no_log.set_no_slowdown(true);
         Ok(Self {
             db: db.map_err(|e| error("open", path, &e))?,
             path: path.to_path_buf(),
             no_log,
+            trouble,
             failure: Mutex::new(None),
         })
     }
 
     /// Runs a change unless one has failed before.
-    fn change(
-        &self,
-        action: &'static str,
-        run: impl FnOnce() -> std::result::Result<(), rocksdb::Error>,
-    ) -> Result<()> {
+    fn change(&self, run: impl FnOnce() -> Result<()>) -> Result<()> {
         // Not held while RocksDB works: a flush must not keep writes waiting.
         let failed = |error: Option<StorageError>| {
             let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,7 +108,17 @@ impl RocksKv {
             failure.clone().map_or(Ok(()), Err)
         };
         failed(None)?;
-        run().or_else(|e| failed(Some(error(action, &self.path, &e))))
+        run().or_else(|e| failed(Some(e)))
+    }
+
+    /// The failure of a thread of RocksDB's, which it may go on to retry: here it is final.
+    fn background_failure(&self) -> Option<StorageError> {
+        if self.property("rocksdb.background-errors") == 0 {
+            return None;
+        }
+        let told = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let message = told.unwrap_or_else(|| "writing out in the background failed".into());
+        Some(failure("write out", &self.path, message))
     }
 
     fn property(&self, name: &str) -> u64 {
@@ -114,21 +130,30 @@ impl Kv for RocksKv {
     type Snapshot<'a> = RocksSnapshot<'a>;
 
     fn write(&self, batch: &Batch) -> Result<()> {
-        // RocksDB frames each change with some bytes more.
-        let mut raw = WriteBatch::with_capacity_bytes(batch.size_bytes() + 16 * batch.len() + 16);
-        for (key, value) in batch.iter() {
-            match value {
-                Some(value) => raw.put(key, value),
-                None => raw.delete(key),
+        self.change(|| {
+            loop {
+                match self.db.write_opt(raw(batch), &self.no_log) {
+                    // RocksDB asks to wait until memory was written out. Waiting inside it could last for ever: a
+                    // failure to write out without a log only makes it wait.
+                    Err(e) if e.kind() == ErrorKind::Incomplete => {
+                        if let Some(trouble) = self.background_failure() {
+                            return Err(trouble);
+                        }
+                        std::thread::sleep(STALL_POLL);
+                    }
+                    other => return other.map_err(|e| error("write", &self.path, &e)),
+                }
             }
-        }
-        self.change("write", || self.db.write_opt(raw, &self.no_log))
+        })
     }
 
     fn flush(&self) -> Result<()> {
         let mut options = FlushOptions::default();
         options.set_wait(true);
-        self.change("flush", || self.db.flush_opt(&options))
+        self.change(|| {
+            self.db.flush_opt(&options).map_err(|e| error("flush", &self.path, &e))?;
+            self.background_failure().map_or(Ok(()), Err)
+        })
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -176,7 +201,7 @@ impl KvSnapshot for RocksSnapshot<'_> {
     }
 }
 
-fn options(tuning: RocksTuning) -> std::result::Result<Options, rocksdb::Error> {
+fn options(tuning: RocksTuning, trouble: Trouble) -> std::result::Result<Options, rocksdb::Error> {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_size(BLOCK_BYTES);
     blocks.set_block_cache(&Cache::new_lru_cache(CACHE_BYTES));
@@ -210,17 +235,37 @@ fn options(tuning: RocksTuning) -> std::result::Result<Options, rocksdb::Error> 
     options.set_skip_stats_update_on_db_open(true);
     options.set_stats_dump_period_sec(0);
     options.set_stats_persist_period_sec(0);
-    options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Warn, |level, text| match level {
-        LogLevel::Error | LogLevel::Fatal => tracing::error!(target: "rocksdb", "{}", text.trim_end()),
-        LogLevel::Warn => tracing::warn!(target: "rocksdb", "{}", text.trim_end()),
-        // Its settings come as headers, whatever level was asked for.
-        _ => tracing::trace!(target: "rocksdb", "{}", text.trim_end()),
+    options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Warn, move |level, text| {
+        let text = text.trim_end();
+        match level {
+            LogLevel::Error | LogLevel::Fatal => tracing::error!(target: "rocksdb", "{text}"),
+            _ => tracing::warn!(target: "rocksdb", "{text}"),
+        }
+        if text.contains("error") {
+            *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.to_owned());
+        }
     }));
     Ok(options)
 }
 
+/// A batch in RocksDB's own form.
+fn raw(batch: &Batch) -> WriteBatch {
+    // RocksDB frames each change with some bytes more.
+    let mut raw = WriteBatch::with_capacity_bytes(batch.size_bytes() + 16 * batch.len() + 16);
+    for (key, value) in batch.iter() {
+        match value {
+            Some(value) => raw.put(key, value),
+            None => raw.delete(key),
+        }
+    }
+    raw
+}
+
 fn error(action: &'static str, path: &Path, error: &rocksdb::Error) -> StorageError {
-    let message = error.to_string();
+    failure(action, path, error.to_string())
+}
+
+fn failure(action: &'static str, path: &Path, message: String) -> StorageError {
     // RocksDB passes on the system's text; its own kind for a full disk does not come through the binding.
     let full = message.contains("No space left") || message.contains("NoSpace") || message.contains("quota exceeded");
     StorageError::Kv { action, path: path.to_path_buf(), message: message.into(), full }
