@@ -94,7 +94,9 @@ for manifest in Cargo.toml */Cargo.toml server/*/Cargo.toml; do
 done | guard 'every package has the lints of the workspace'
 
 # A reader should know what a file is for before the first line of code.
-xargs awk 'FNR == 1 && !/^\/\/! / { print FILENAME }' <<<"$rust" | guard 'every Rust file opens with what it is for'
+while read -r file; do
+    read -r first <"$file" && [[ $first == '//! '* ]] || echo "$file"
+done <<<"$rust" | guard 'every Rust file opens with what it is for'
 
 # Half-done work and tests that do not run look like the real thing.
 code | grep -E '\b(todo|unimplemented)!|#\[ignore|#!?\[cfg_attr\(.*ignore' | guard 'nothing is left to do, no test is ignored'
