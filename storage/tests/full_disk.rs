@@ -83,7 +83,8 @@ fn image_on_a_full_disk(dir: &Path, flush_each: bool) {
             let value: Vec<u8> = (0..64).flat_map(|_| rng.next().to_le_bytes()).collect();
             batch.put(|key| key.extend_from_slice(&n.to_be_bytes()), &value);
         }
-        let written = kv.write(&batch).and_then(|()| if flush_each && n % 5000 == 0 { kv.flush() } else { Ok(()) });
+        let written =
+            kv.write(&batch).and_then(|()| if flush_each && n.is_multiple_of(5000) { kv.flush() } else { Ok(()) });
         if let Err(error) = written {
             break error;
         }
