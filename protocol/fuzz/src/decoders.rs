@@ -133,5 +133,6 @@ fn cut(decoder: FrameDecoder, stream: &[u8], step: usize) -> (Vec<Frame>, Option
 /// A word is known by its four letters alone.
 pub fn four_letter(data: &[u8]) {
     let starts = |word: &&FourLetterWord| data.starts_with(word.text().as_bytes());
-    assert_eq!(FourLetterWord::read(data), FourLetterWord::ALL.iter().find(starts).copied());
+    let telnet = data.starts_with(&[0xff, 0xf4, 0xff, 0xfd]).then_some(FourLetterWord::TelnetClose);
+    assert_eq!(FourLetterWord::read(data), FourLetterWord::ALL.iter().find(starts).copied().or(telnet));
 }

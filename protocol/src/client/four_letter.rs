@@ -5,23 +5,35 @@ use nom::branch::alt;
 use nom::bytes::streaming::tag;
 use nom::combinator::value;
 
+const TELNET_CLOSE: [u8; 4] = [0xff, 0xf4, 0xff, 0xfd];
+
 macro_rules! words {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         /// An operator's command: four letters where a frame's length would be.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum FourLetterWord { $($(#[$doc])* $name,)* }
+        pub enum FourLetterWord {
+            $($(#[$doc])* $name,)*
+            /// What telnet sends as it closes: no letters, and nothing is asked.
+            TelnetClose,
+        }
 
         impl FourLetterWord {
-            /// Every word.
+            /// Every word that has letters.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// The four letters.
+            /// The four letters, or what Java calls the word that has none.
             pub fn text(self) -> &'static str {
-                match self { $(Self::$name => $text,)* }
+                match self {
+                    $(Self::$name => $text,)*
+                    Self::TelnetClose => "telnet close",
+                }
             }
 
             fn parse(input: &[u8]) -> nom::IResult<&[u8], Self> {
-                let words = [$(value(Self::$name, tag($text.as_bytes())),)*];
+                let words = [
+                    $(value(Self::$name, tag($text.as_bytes())),)*
+                    value(Self::TelnetClose, tag(&TELNET_CLOSE[..])),
+                ];
                 let mut words = words;
                 alt(words.as_mut_slice()).parse(input)
             }
@@ -84,6 +96,7 @@ mod tests {
         for word in FourLetterWord::ALL {
             assert_eq!(FourLetterWord::read(word.text().as_bytes()), Some(*word));
         }
+        assert_eq!(FourLetterWord::read(b"\xff\xf4\xff\xfd\x06"), Some(FourLetterWord::TelnetClose));
         assert_eq!(FourLetterWord::read(b"ruo"), None);
         assert_eq!(FourLetterWord::read(&[0, 0, 0, 45]), None);
     }

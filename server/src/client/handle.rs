@@ -45,6 +45,13 @@ pub(crate) struct ConnectionHandle {
     pub(crate) established_ms: i64,
 }
 
+impl ConnectionState {
+    /// What the connection waits for, in Java's bits: 1 to read, 4 to write (`SelectionKey`).
+    pub(crate) fn interest(&self) -> u8 {
+        u8::from(!self.paused) | u8::from(!self.machine.out.is_empty()) << 2
+    }
+}
+
 impl ConnectionHandle {
     pub(super) fn new(id: ConnId, stream: TcpStream, remote: SocketAddr, now: rookeeper_core::pipeline::Now) -> Self {
         let machine = Connection::new(id, &java_address(remote.ip()));
@@ -98,7 +105,7 @@ impl ConnectionHandle {
 }
 
 /// An address as Java prints it: IPv6 in full, without abbreviation; IPv4 in IPv6 as IPv4.
-pub(super) fn java_address(address: std::net::IpAddr) -> String {
+pub(crate) fn java_address(address: std::net::IpAddr) -> String {
     match address.to_canonical() {
         std::net::IpAddr::V4(address) => address.to_string(),
         std::net::IpAddr::V6(address) => {

@@ -29,7 +29,9 @@ pub(super) fn connect(
     })?;
     let now = shared.clock.now();
     let kind = if request.session_id == SessionId::NONE { Handshake::New } else { Handshake::Renew };
-    if !throttle.admits(kind, now.monotonic_ms) {
+    let admitted = throttle.admits(kind, now.monotonic_ms);
+    shared.stats.throttle_asked(throttle.deficit(), throttle.drop_chance());
+    if !admitted {
         shared.stats.connections_rejected.fetch_add(1, Ordering::Relaxed);
         tracing::warn!("refusing {}: the limit on new sessions is reached (connection_throttle_tokens)", handle.remote);
         return Err(Refused);

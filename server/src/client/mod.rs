@@ -8,6 +8,6 @@ mod table;
 mod task;
 mod throttle;
 
-pub(crate) use handle::ConnectionHandle;
+pub(crate) use handle::{ConnectionHandle, java_address};
 pub(crate) use listener::{bind, serve};
 pub(crate) use table::{ConnectionMap, ConnectionTable};

@@ -93,7 +93,11 @@ impl Task {
         loop {
             if self.input.len() >= FRAME_HEADER_LEN {
                 if let Some(word) = FourLetterWord::read(&self.input) {
-                    self.shared.stats.received.fetch_add(1, Ordering::Relaxed);
+                    {
+                        let mut state = self.handle.state.lock();
+                        state.machine.received(FRAME_HEADER_LEN);
+                        self.shared.stats.add(&state.machine.take_tally());
+                    }
                     if let Ok(Err(error)) = tokio::time::timeout_at(deadline, self.answer_word(word)).await {
                         tracing::debug!("four-letter word of {}: {error}", self.handle.remote);
                     }
@@ -139,19 +143,29 @@ impl Task {
     async fn answer_word(&mut self, word: FourLetterWord) -> io::Result<()> {
         let mut argument = None;
         if word == FourLetterWord::Stmk {
-            // Eight bytes of mask follow; Java reads what has arrived.
-            argument = self.input.get(4..12).and_then(|mask| mask.try_into().ok()).map(i64::from_be_bytes);
-        }
-        let text = four_letter::answer(&self.shared, word, argument);
-        let mut left = text.as_bytes();
-        while !left.is_empty() {
-            self.handle.stream.writable().await?;
-            match self.handle.stream.try_write(left) {
-                Ok(count) => left = &left[count..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+            // Eight bytes of mask follow.
+            while argument.is_none() && !self.end_of_input {
+                argument = self.input.get(4..12).and_then(|mask| mask.try_into().ok()).map(i64::from_be_bytes);
+                if argument.is_none() {
+                    self.handle.stream.readable().await?;
+                    self.read()?;
+                }
             }
         }
+        let mut written = 0;
+        for text in four_letter::answer(&self.shared, self.handle.id, word, argument) {
+            let mut left = text.as_bytes();
+            while !left.is_empty() {
+                self.handle.stream.writable().await?;
+                match self.handle.stream.try_write(left) {
+                    Ok(count) => left = &left[count..],
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            written += text.len();
+        }
+        self.shared.stats.sent.fetch_add(four_letter::packets(written), Ordering::Relaxed);
         Ok(())
     }
 

@@ -38,6 +38,16 @@ impl Throttle {
         Self { rules, state: Arc::new(Mutex::new(state)) }
     }
 
+    /// Tokens that are missing from a full bucket.
+    pub(super) fn deficit(&self) -> i32 {
+        self.rules.tokens - self.state.lock().tokens
+    }
+
+    /// The probability with which a handshake is dropped.
+    pub(super) fn drop_chance(&self) -> f64 {
+        self.state.lock().drop_chance
+    }
+
     /// Whether this handshake may go on.
     pub(super) fn admits(&self, handshake: Handshake, now_ms: i64) -> bool {
         let rules = &self.rules;

@@ -132,6 +132,7 @@ impl LogThread {
         let batch_max = self.shared.config.group_commit.max_batch_size.map_or(usize::MAX, |max| max as usize);
         let before = Instant::now();
         let mut start = 0;
+        let transactions = self.pending.ends.len();
         for (index, (zxid, end)) in self.pending.ends.drain(..).enumerate() {
             if index > 0 && index % batch_max == 0 {
                 self.log.flush()?;
@@ -146,6 +147,7 @@ impl LogThread {
         self.shared.log_written.fetch_add(start as u64, Ordering::Relaxed);
         let flushed = if through { self.log.flush_through()? } else { self.log.flush()? };
         let took = before.elapsed();
+        self.shared.stats.flushed(transactions, took);
         let threshold = Duration::from_millis(self.shared.config.fsync_warning_threshold_ms);
         if took > threshold {
             self.shared.stats.slow_flushes.fetch_add(1, Ordering::Relaxed);

@@ -145,9 +145,10 @@ pub fn start(config: ServerConfig) -> Result<Started, ServerError> {
     let seed = random_seed();
     let began = Instant::now();
     let (store, state) = disk::recover(&disk::store_options(&config), tree_rules(&config), seed)?;
-    report_recovery(&state, began.elapsed());
+    let took = began.elapsed();
+    report_recovery(&state, took);
 
-    let RecoveredState { tree, sessions, changes, .. } = state;
+    let RecoveredState { tree, sessions, changes, report, .. } = state;
     let connection_rules = ConnectionRules {
         acl: acl_policy(&config),
         inner_length_max: inner_length_max(&config),
@@ -155,6 +156,7 @@ pub fn start(config: ServerConfig) -> Result<Started, ServerError> {
     };
     let pipeline = Pipeline::new(pipeline_rules(&config), &tree, sessions, changes, clock.now());
     let shared = Arc::new(Shared::new(config, clock, pipeline, tree, connection_rules, seed));
+    shared.stats.recovered(&report, took);
 
     let progress = Arc::new(ImageProgress::default());
     let log = LogThread::new(shared.clone(), store.log, progress.clone());

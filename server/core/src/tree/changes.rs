@@ -117,10 +117,7 @@ impl ChangeLog {
             self.imaged.insert(id);
         }
         self.deleted.clear();
-        ChangeSet {
-            zxid: tree.last_zxid,
-            sessions: std::mem::take(&mut self.sessions).into_iter().collect(),
-        }
+        ChangeSet { zxid: tree.last_zxid, sessions: std::mem::take(&mut self.sessions).into_iter().collect() }
     }
 }
 

@@ -91,9 +91,10 @@ mod tests {
         for count_max in [1, 2, 100] {
             let mut walk = WatchesByPath::default();
             let mut found = Vec::new();
-            while walk.step(&table, count_max, |path, connections| found.push((path.to_owned(), connections.to_vec()))) {}
-            let expected =
-                [("/a".to_owned(), vec![ConnId(1), ConnId(2)]), ("/b".to_owned(), vec![ConnId(2)])];
+            while walk.step(&table, count_max, |path, connections| found.push((path.to_owned(), connections.to_vec())))
+            {
+            }
+            let expected = [("/a".to_owned(), vec![ConnId(1), ConnId(2)]), ("/b".to_owned(), vec![ConnId(2)])];
             assert_eq!(found, expected, "{count_max}");
         }
     }

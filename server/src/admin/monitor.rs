@@ -1,0 +1,102 @@
+//! `mntr`: every metric by its name (`MonitorCommand`).
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::Ordering::Relaxed;
+
+use rookeeper_core::tree::{LIMIT_NODE, QUOTA, QuotaStats, STAT_NODE, Tree};
+use rookeeper_protocol::jute::decode_text;
+use rustix::process::{Resource, getrlimit};
+
+use super::{java_text, version};
+use crate::metrics::{CoreCounts, Facts, Number, QuotaFacts, for_each};
+use crate::runtime::Shared;
+
+/// Znodes below `/zookeeper/quota` that are looked at: a few for each quota, and quotas are made by hand. The
+/// tree is held meanwhile, for about a millisecond.
+const QUOTA_ZNODES_MAX: usize = 4096;
+
+/// The answer to `mntr`.
+pub(super) fn mntr(shared: &Shared) -> String {
+    let mut text = format!("zk_version\t{}\nzk_server_state\tstandalone\n", version::full());
+    for_each(&facts(shared), |name, value| {
+        // Writing to a string cannot fail.
+        let _ = match value {
+            Number::Whole(value) => writeln!(text, "zk_{name}\t{value}"),
+            Number::Fraction(value) => writeln!(text, "zk_{name}\t{}", java_text::fraction(value)),
+        };
+    });
+    text
+}
+
+/// What the core has counted since the start.
+pub(super) fn core_counts(shared: &Shared) -> CoreCounts {
+    let (changes_queued, changes_removed) = shared.core.lock().pipeline.change_counts();
+    CoreCounts { changes_queued, changes_removed, digest_mismatches: shared.tree.read().digest_mismatches() }
+}
+
+fn facts(shared: &Shared) -> Facts<'_> {
+    let sessions = shared.core.lock().pipeline.sessions.len();
+    let core = shared.stats.core_since_reset(core_counts(shared));
+    let (open_files, open_files_max) = open_files();
+    let tree = shared.tree.read();
+    Facts {
+        stats: &shared.stats,
+        core,
+        uptime_ms: shared.clock.monotonic_ms(),
+        connections: shared.connections.len(),
+        outstanding: shared.in_flight.load(Relaxed),
+        znodes: tree.node_count(),
+        ephemerals: tree.ephemeral_count(),
+        data_size: tree.data_size(),
+        watches: shared.watches.lock().len(),
+        sessions,
+        open_files,
+        open_files_max,
+        quotas: quotas(&tree).into_iter().collect(),
+    }
+}
+
+/// File descriptors of this process, and how many it may have.
+fn open_files() -> (u64, u64) {
+    // One is the listing's own.
+    let open = std::fs::read_dir("/proc/self/fd").map_or(0, |files| files.count().saturating_sub(1));
+    (open as u64, getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
+}
+
+/// Limits and use of quotas, added up by the top znode of their paths (`QuotaMetricsUtils`).
+fn quotas(tree: &Tree) -> BTreeMap<String, QuotaFacts> {
+    let mut quotas = BTreeMap::<String, QuotaFacts>::new();
+    let mut pending: Vec<(String, _)> = tree.find(QUOTA).map(|id| (String::new(), id)).into_iter().collect();
+    let mut seen = 0;
+    while let Some((path, id)) = pending.pop() {
+        seen += 1;
+        if seen > QUOTA_ZNODES_MAX {
+            break;
+        }
+        let room = QUOTA_ZNODES_MAX.saturating_sub(seen + pending.len());
+        let children = tree.children(id).take(room).map(|name| format!("{path}/{name}"));
+        pending.extend(children.filter_map(|path| tree.find(&format!("{QUOTA}{path}")).map(|id| (path, id))));
+
+        let Some((parent, name)) = path.rsplit_once('/') else { continue };
+        let Some(namespace) = parent.split('/').nth(1) else { continue };
+        let znode = tree.znode(id);
+        if !matches!(name, LIMIT_NODE | STAT_NODE) || znode.num_children > 0 {
+            continue;
+        }
+        // Clients may write anything there; what is not a quota's text counts for nothing.
+        let Some(stats) = znode.data.and_then(|data| QuotaStats::parse(&decode_text(data))) else { continue };
+        let quota = quotas.entry(namespace.to_owned()).or_default();
+        let add = |sum: &mut Option<i64>, value: i64| *sum = Some(sum.unwrap_or(0).wrapping_add(value));
+        // A hard limit counts before a soft one.
+        let limit = |hard: i64, soft: i64| if hard > -1 { hard } else { soft };
+        if name == LIMIT_NODE {
+            add(&mut quota.count_limit, limit(stats.count_hard_limit(), stats.count()));
+            add(&mut quota.bytes_limit, limit(stats.bytes_hard_limit(), stats.bytes()));
+        } else {
+            add(&mut quota.count_used, stats.count());
+            add(&mut quota.bytes_used, stats.bytes());
+        }
+    }
+    quotas
+}
