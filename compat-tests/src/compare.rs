@@ -82,29 +82,30 @@ impl Pair {
 #[derive(Debug)]
 pub struct Shared {
     config: fn() -> Config,
-    pair: Mutex<Option<Pair>>,
+    pair: Mutex<Result<Option<Pair>, String>>,
 }
 
 impl Shared {
     /// A pair to be started with this configuration.
     pub const fn new(config: fn() -> Config) -> Self {
-        Self { config, pair: Mutex::new(None) }
+        Self { config, pair: Mutex::new(Ok(None)) }
     }
 
     /// Does something with the pair. Panics, with what to do, when it cannot be started: a comparison that does not
     /// take place has failed.
     pub fn with<T>(&self, what: impl FnOnce(&mut Pair) -> T) -> T {
         let mut guard = self.pair.lock().unwrap_or_else(PoisonError::into_inner);
-        if !guard.as_mut().is_some_and(Pair::is_running) {
-            *guard = None;
-            match Pair::start(&(self.config)()) {
-                Ok(pair) => *guard = Some(pair),
-                Err(error) => panic!("nothing can be compared: {error}"),
-            }
+        if let Ok(pair) = &mut *guard
+            && !pair.as_mut().is_some_and(Pair::is_running)
+        {
+            *pair = None;
+            // A failure stays: the other tests of the file need not wait for it once more.
+            *guard = Pair::start(&(self.config)()).map(Some);
         }
-        match guard.as_mut() {
-            Some(pair) => what(pair),
-            None => unreachable!("the pair was started above"),
+        match &mut *guard {
+            Ok(Some(pair)) => what(pair),
+            Ok(None) => unreachable!("the pair was started above"),
+            Err(error) => panic!("nothing can be compared: {error}"),
         }
     }
 

@@ -1,8 +1,8 @@
 //! One server process under test: a folder of its own, a free port, and the ways to start and end it.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::body::Body;
+use crate::raw_client::{RawClient, Received};
 use crate::{java, ours};
 
 /// How long a server may take until it answers, or until it is gone. Generous, for machines under load.
@@ -216,16 +218,15 @@ impl Server {
         lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
     }
 
+    /// Asks to resume a session that was never given out: that is refused, by a server that serves, and leaves no trace.
     fn answers(&self) -> bool {
-        let ask = || -> std::io::Result<String> {
-            let mut stream = TcpStream::connect_timeout(&self.address(), PATIENCE)?;
-            stream.set_read_timeout(Some(PROBE))?;
-            stream.write_all(b"srvr")?;
-            let mut reply = String::new();
-            stream.read_to_string(&mut reply)?;
-            Ok(reply)
+        let hello = Body::new().int(0).long(0).int(0).long(1).buffer(Some(&[0; 16])).boolean(false);
+        let ask = || -> std::io::Result<Received> {
+            let mut client = RawClient::connect(self.address())?;
+            client.send_frame(&hello.bytes(0))?;
+            Ok(client.receive(PROBE))
         };
-        ask().is_ok_and(|reply| reply.contains("Mode: "))
+        matches!(ask(), Ok(Received::Frame(_)))
     }
 
     fn log_file(&self) -> Result<File, String> {

@@ -70,7 +70,10 @@ fn lists_that_are_refused_or_normalised() {
             let path = s.path(&format!("{conn}{index}"));
             s.call(conn, create(&path, Some(b""), acls, 0));
             s.call(conn, get_acl(&path));
-            s.call(conn, multi(&[create(format!("{path}m"), Some(b""), acls, 0)]));
+            // Null inside a multi is an expected difference.
+            if *acls != Acls::Null {
+                s.call(conn, multi(&[create(format!("{path}m"), Some(b""), acls, 0)]));
+            }
             s.call(conn, make(format!("{path}s"), ""));
             s.call(conn, set_acl(format!("{path}s"), acls, -1));
             s.call(conn, get_acl(format!("{path}s")));
