@@ -15,6 +15,11 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 [ $# -ge 2 ] || { echo "usage: with-server.sh 'SERVER COMMAND' COMMAND [ARG...]" >&2; exit 2; }
 SERVER_COMMAND=$1
 shift
+# Suites change their folder: a program named by a relative path is named by its full one.
+case ${SERVER_COMMAND%% *} in
+    /*) ;;
+    */*) SERVER_COMMAND=$PWD/$SERVER_COMMAND ;;
+esac
 
 # Below the range from which the kernel gives out client ports, so that none of them is taken by a passing connection.
 free_port() {

@@ -61,11 +61,15 @@ def normalise(line):
     return line
 
 
-def sort_list(line):
-    """A printed Java list in sorted order: getEphemerals answers in the order of a hash table."""
-    if line.startswith("[/") and line.endswith("]"):
-        return "[" + ", ".join(sorted(line[1:-1].split(", "))) + "]"
-    return line
+def sort_sets(lines):
+    """What a server answers in the order of a hash table, sorted: getEphemerals (a printed list), whoami (a line each)."""
+    lines = [
+        "[" + ", ".join(sorted(line[1:-1].split(", "))) + "]" if line.startswith("[/") and line.endswith("]") else line
+        for line in lines
+    ]
+    if lines[:1] == ["Auth scheme: User"]:
+        return lines[:1] + sorted(lines[1:])
+    return lines
 
 
 class Session:
@@ -144,7 +148,7 @@ class Session:
 
     def run(self, command):
         self.send(command.replace("$ZK_CONNECT", self.server))
-        return [sort_list(line) for line in self.collect_until_mark()]
+        return sort_sets(self.collect_until_mark())
 
     def wait_events(self, count):
         """The events printed since the last call, at least `count` of them."""
