@@ -7,7 +7,7 @@ use bytes::{Buf, BytesMut};
 use parking_lot::Mutex;
 use rookeeper_core::client::{Connection, Phase};
 use rookeeper_core::watch::ConnId;
-use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
 use crate::runtime::Shared;
@@ -33,7 +33,7 @@ pub(crate) struct ConnectionState {
 pub(crate) struct ConnectionHandle {
     pub(crate) id: ConnId,
     pub(crate) remote: SocketAddr,
-    pub(super) stream: TcpStream,
+    pub(super) writer: OwnedWriteHalf,
     pub(crate) state: Mutex<ConnectionState>,
     /// Wakes the task.
     pub(crate) notify: Notify,
@@ -53,12 +53,12 @@ impl ConnectionState {
 }
 
 impl ConnectionHandle {
-    pub(super) fn new(id: ConnId, stream: TcpStream, remote: SocketAddr, now: rookeeper_core::pipeline::Now) -> Self {
+    pub(super) fn new(id: ConnId, writer: OwnedWriteHalf, remote: SocketAddr, now: rookeeper_core::pipeline::Now) -> Self {
         let machine = Connection::new(id, &java_address(remote.ip()));
         Self {
             id,
             remote,
-            stream,
+            writer,
             state: Mutex::new(ConnectionState { machine, touched: false, paused: false, broken: false }),
             notify: Notify::new(),
             heard_ms: AtomicI64::new(now.monotonic_ms),
@@ -71,7 +71,7 @@ impl ConnectionHandle {
     pub(super) fn flush(&self, state: &mut ConnectionState) -> bool {
         let out = &mut state.machine.out;
         while !out.is_empty() {
-            match self.stream.try_write(out) {
+            match self.writer.try_write(out) {
                 Ok(0) => state.broken = true,
                 Ok(count) => {
                     out.advance(count);

@@ -93,10 +93,11 @@ fn admit(shared: &Arc<Shared>, throttle: &Throttle, stream: TcpStream, remote: S
     if let Err(error) = stream.set_nodelay(true).and_then(|()| SockRef::from(&stream).set_keepalive(config.client_tcp_keep_alive)) {
         tracing::debug!("cannot set up the connection of {remote}: {error}");
     }
-    let handle = Arc::new(ConnectionHandle::new(id, stream, SocketAddr::new(address, remote.port()), shared.clock.now()));
+    let (reader, writer) = stream.into_split();
+    let handle = Arc::new(ConnectionHandle::new(id, writer, SocketAddr::new(address, remote.port()), shared.clock.now()));
     shared.connections.insert(handle.clone());
     let frames = FrameDecoder::new(config.jute_max_buffer as usize);
-    tokio::spawn(Task::new(shared.clone(), handle, frames, throttle.clone()).run());
+    tokio::spawn(Task::new(shared.clone(), handle, reader, frames, throttle.clone()).run());
 }
 
 /// Closes with a reset, as Java does with connections beyond the limit.

@@ -11,7 +11,8 @@ use rookeeper_core::client::{Disposition, Phase, ReadView, WatchAccess};
 use rookeeper_core::pipeline::WriteRequest;
 use rookeeper_core::watch::WatchTable;
 use rookeeper_protocol::client::{FRAME_HEADER_LEN, FourLetterWord, FrameDecoder};
-use tokio::io::Interest;
+use tokio::io::{AsyncReadExt, Interest};
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::Instant;
 
 use super::handle::ConnectionHandle;
@@ -25,6 +26,7 @@ use crate::runtime::Shared;
 pub(super) struct Task {
     shared: Arc<Shared>,
     handle: Arc<ConnectionHandle>,
+    reader: OwnedReadHalf,
     frames: FrameDecoder,
     throttle: Throttle,
     input: BytesMut,
@@ -65,12 +67,14 @@ impl Task {
     pub(super) fn new(
         shared: Arc<Shared>,
         handle: Arc<ConnectionHandle>,
+        reader: OwnedReadHalf,
         frames: FrameDecoder,
         throttle: Throttle,
     ) -> Self {
         Self {
             shared,
             handle,
+            reader,
             frames,
             throttle,
             input: BytesMut::new(),
@@ -118,16 +122,14 @@ impl Task {
                     Ok(None) => {}
                 }
             }
-            match tokio::time::timeout_at(deadline, self.handle.stream.readable()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return false,
+            self.input.reserve(READ_BYTES);
+            match tokio::time::timeout_at(deadline, self.reader.read_buf(&mut self.input)).await {
+                Ok(Ok(count)) if count > 0 => {}
+                Ok(_) => return false,
                 Err(_) => {
                     self.shared.stats.sessionless_expired.fetch_add(1, Ordering::Relaxed);
                     return false;
                 }
-            }
-            if self.read().is_err() || self.end_of_input {
-                return false;
             }
         }
     }
@@ -147,8 +149,7 @@ impl Task {
             while argument.is_none() && !self.end_of_input {
                 argument = self.input.get(4..12).and_then(|mask| mask.try_into().ok()).map(i64::from_be_bytes);
                 if argument.is_none() {
-                    self.handle.stream.readable().await?;
-                    self.read()?;
+                    self.end_of_input = self.reader.read_buf(&mut self.input).await? == 0;
                 }
             }
         }
@@ -156,8 +157,8 @@ impl Task {
         for text in four_letter::answer(&self.shared, self.handle.id, word, argument) {
             let mut left = text.as_bytes();
             while !left.is_empty() {
-                self.handle.stream.writable().await?;
-                match self.handle.stream.try_write(left) {
+                self.handle.writer.writable().await?;
+                match self.handle.writer.try_write(left) {
                     Ok(count) => left = &left[count..],
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     Err(error) => return Err(error),
@@ -219,34 +220,22 @@ impl Task {
                 true
             }
             Some(Interest::READABLE) => {
-                tokio::select! {
+                // Reading through the runtime, not past it: it notes when the socket is drained, and asks the
+                // system no second time.
+                self.input.reserve(READ_BYTES);
+                let read = tokio::select! {
                     biased;
-                    ready = self.handle.stream.readable() => ready.is_ok() && self.read().is_ok(),
-                    () = self.handle.notify.notified() => true,
-                }
+                    read = self.reader.read_buf(&mut self.input) => read,
+                    () = self.handle.notify.notified() => return true,
+                };
+                self.end_of_input |= matches!(read, Ok(0));
+                read.is_ok()
             }
             Some(_) => {
                 tokio::select! {
-                    ready = self.handle.stream.writable() => ready.is_ok(),
+                    ready = self.handle.writer.writable() => ready.is_ok(),
                     () = self.handle.notify.notified() => true,
                 }
-            }
-        }
-    }
-
-    /// Takes what the socket has.
-    fn read(&mut self) -> io::Result<()> {
-        loop {
-            self.input.reserve(READ_BYTES);
-            match self.handle.stream.try_read_buf(&mut self.input) {
-                Ok(0) => {
-                    self.end_of_input = true;
-                    return Ok(());
-                }
-                Ok(count) if count >= READ_BYTES && self.input.len() < OUT_BYTES_MAX => {}
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
             }
         }
     }

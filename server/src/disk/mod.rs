@@ -8,4 +8,4 @@ mod znode_record;
 pub(crate) use image::ImageThread;
 pub(crate) use log::{ImageProgress, LogThread};
 pub(crate) use recovery::{RecoveredState, recover, store_options};
-pub use recovery::verify;
+pub(crate) use recovery::verify;

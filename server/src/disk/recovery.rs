@@ -133,7 +133,7 @@ pub(crate) fn recover(
 }
 
 /// Checks a data folder without changing it.
-pub fn verify(options: &StoreOptions, rules: TreeRules) -> Result<Verified, StorageError> {
+pub(crate) fn verify(options: &StoreOptions, rules: TreeRules) -> Result<Verified, StorageError> {
     let open = |path: &Path| RocksKv::open(path, RocksTuning { read_only: true, ..RocksTuning::default() });
     rookeeper_storage::verify::verify(&RealFs, options, open, &mut Rebuild::new(rules, 0))
 }

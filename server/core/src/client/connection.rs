@@ -277,11 +277,12 @@ impl Connection {
     }
 
     fn write_connect_response(&mut self, response: &ConnectResponse) {
-        let start = self.out.len();
         // A standalone server is never read-only; the flag is repeated only to those who sent one.
         ConnectResponse { read_only: self.read_only_flag.map(|_| false), ..response.clone() }
             .write_frame(&mut self.out);
-        self.sent(start);
+        // A packet, but no reply whose length would count.
+        self.stats.sent += 1;
+        self.tally.sent += 1;
     }
 
     /// Nothing more is read; what is written goes out first.
@@ -388,10 +389,16 @@ impl Connection {
         Disposition::Continue
     }
 
-    /// A frame was written from `start` on.
+    /// A reply's frame was written from `start` on.
     pub(super) fn sent(&mut self, start: usize) {
         self.stats.sent += 1;
         self.tally.response((self.out.len() - start).saturating_sub(4) as u64);
+    }
+
+    /// An event's frame was written from `start` on.
+    pub(super) fn sent_event(&mut self, start: usize) {
+        self.stats.sent += 1;
+        self.tally.event((self.out.len() - start).saturating_sub(4) as u64);
     }
 
     /// A request was answered.
@@ -420,25 +427,22 @@ impl Connection {
         }
         let start = self.out.len();
         WatchEvent::write_frame(&mut self.out, event, path, zxid);
-        self.tally.watch_bytes += (self.out.len() - start) as u64;
-        self.sent(start);
+        self.sent_event(start);
     }
 
     /// A write of this connection has its result: it is answered, and so are the reads behind it.
     pub fn finished(&mut self, finished: &Finished<'_>, view: &mut ReadView<'_, '_>) {
         let origin = finished.origin;
-        if finished.begins_session() {
-            self.answered(origin.xid, finished.zxid, origin.op, origin.received_ms, view.now_ms);
-            if self.phase == Phase::Establishing {
-                self.phase = Phase::Open;
-            } else {
-                self.take_write();
-            }
-            let response = finished.connect_response(self.timeout_ms, self.read_only_flag);
-            self.write_connect_response(&response);
+        if finished.begins_session() && self.phase == Phase::Establishing {
+            self.phase = Phase::Open;
         } else if !self.take_write() {
             // The connection was told to end meanwhile.
             return;
+        }
+        if finished.begins_session() {
+            self.answered(origin.xid, finished.zxid, origin.op, origin.received_ms, view.now_ms);
+            let response = finished.connect_response(self.timeout_ms, self.read_only_flag);
+            self.write_connect_response(&response);
         } else {
             let start = self.out.len();
             finished.write_reply(&mut self.out);

@@ -105,7 +105,7 @@ impl Connection {
     fn missed(&mut self, event: EventType, path: &str) {
         let start = self.out.len();
         WatchEvent::write_frame(&mut self.out, event, path, Zxid(-1));
-        self.sent(start);
+        self.sent_event(start);
     }
 }
 
@@ -116,6 +116,10 @@ struct Read<'r, 'a, 'w> {
     ids: &'r [Id],
     view: &'r mut ReadView<'a, 'w>,
 }
+
+/// A multiRead is refused beyond so many bytes of results. Its requests are short, and each may ask for the same
+/// large znode again; clients take packets of 1 MiB unless told otherwise.
+const MULTI_READ_BYTES_MAX: usize = 64 << 20;
 
 /// Bytes that cannot be read, and nulls that Java stumbles over.
 const MALFORMED: ErrorCode = ErrorCode::MarshallingError;
@@ -269,7 +273,11 @@ impl Read<'_, '_, '_> {
     fn multi_read(&mut self, reader: &mut Reader<'_>, out: &mut BytesMut) -> Result<ErrorCode, ErrorCode> {
         let request = MultiRequest::read(reader).map_err(|_| MALFORMED)?;
         let mut outcome = ErrorCode::Ok;
+        let start = out.len();
         for op in &request.ops {
+            if out.len() - start > MULTI_READ_BYTES_MAX {
+                return Err(MALFORMED);
+            }
             let (path, code) = match op {
                 MultiOp::GetData(read) => (&read.path, OpCode::GetData),
                 MultiOp::GetChildren(read) => (&read.path, OpCode::GetChildren),

@@ -81,6 +81,17 @@ pub struct Tally {
 impl Tally {
     /// Notes a reply of so many bytes.
     pub(super) fn response(&mut self, len: u64) {
+        self.response_bytes += len;
+        self.packet(len);
+    }
+
+    /// Notes a watch event of so many bytes.
+    pub(super) fn event(&mut self, len: u64) {
+        self.watch_bytes += len;
+        self.packet(len);
+    }
+
+    fn packet(&mut self, len: u64) {
         self.sent += 1;
         self.last_response_len = len;
         self.max_response_len = self.max_response_len.max(len);

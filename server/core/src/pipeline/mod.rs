@@ -101,7 +101,7 @@ impl Pipeline {
             table.track(session, timeout_ms, None, now.monotonic_ms);
         }
         Self {
-            outstanding: Outstanding::new(tree.digest()),
+            outstanding: Outstanding::new(tree.digest(), tree.hash_seed()),
             last_proposed: tree.last_zxid(),
             rules,
             sessions: table,

@@ -6,12 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use rookeeper_protocol::txn::znode_digest;
 use rookeeper_protocol::types::{Acl, AclList, ErrorCode, SessionId, StatPersisted, Zxid};
 
 use super::quota::QuotaDelta;
 use crate::acl::{AclId, AclPolicy, permits};
-use crate::tree::Tree;
+use crate::tree::{Tree, ZnodeId};
 
 /// A znode's ACL, in the tree or on its way there.
 #[derive(Debug, Clone)]
@@ -41,7 +43,8 @@ impl AclSource {
 /// A znode's data, in the tree or on their way there.
 #[derive(Debug, Clone)]
 pub(super) enum DataSource {
-    Tree,
+    /// Those of this znode, which is there as long as nothing else is proposed at its path.
+    Tree(ZnodeId),
     Proposed(Option<Bytes>),
 }
 
@@ -58,9 +61,9 @@ pub(super) struct Record {
 
 impl Record {
     /// Length of the data in bytes.
-    pub(super) fn data_len(&self, tree: &Tree, path: &str) -> usize {
+    pub(super) fn data_len(&self, tree: &Tree) -> usize {
         match &self.data {
-            DataSource::Tree => tree.get(path).and_then(|znode| znode.data.map(<[u8]>::len)).unwrap_or(0),
+            DataSource::Tree(id) => tree.znode(*id).data.map_or(0, <[u8]>::len),
             DataSource::Proposed(data) => data.as_ref().map_or(0, Bytes::len),
         }
     }
@@ -76,7 +79,8 @@ struct Change {
 /// Changes on their way, and what they add up to.
 #[derive(Debug)]
 pub(super) struct Outstanding {
-    changes: BTreeMap<Box<str>, Change>,
+    /// By path. Only looked up, never walked, so that its order means nothing.
+    changes: HashMap<Box<str>, Change, FixedState>,
     /// Paths in the order of their changes, to forget them again.
     order: VecDeque<(Zxid, Box<str>)>,
     /// Ephemeral znodes on their way.
@@ -102,9 +106,9 @@ struct Undo {
 }
 
 impl Outstanding {
-    pub(super) fn new(digest: i64) -> Self {
+    pub(super) fn new(digest: i64, seed: u64) -> Self {
         Self {
-            changes: BTreeMap::new(),
+            changes: HashMap::with_hasher(FixedState::with_seed(seed)),
             order: VecDeque::new(),
             owned: BTreeMap::new(),
             quota: BTreeMap::new(),
@@ -129,8 +133,8 @@ impl Outstanding {
             stat: znode.stat,
             num_children: znode.num_children,
             acl: AclSource::Tree(znode.acl),
-            data: DataSource::Tree,
-            digest: tree.znode_digest(path, id),
+            data: DataSource::Tree(id),
+            digest: tree.digest_of(path, &znode),
         })
     }
 
@@ -262,7 +266,7 @@ fn digest_of(tree: &Tree, path: &str, record: &Record) -> i64 {
         return 0;
     }
     match &record.data {
-        DataSource::Tree => znode_digest(path, tree.get(path).and_then(|znode| znode.data), &record.stat),
+        DataSource::Tree(id) => znode_digest(path, tree.znode(*id).data, &record.stat),
         DataSource::Proposed(data) => znode_digest(path, data.as_deref(), &record.stat),
     }
 }

@@ -10,7 +10,9 @@ use rookeeper_protocol::client::{
 };
 use rookeeper_protocol::jute::{DecodeError, Reader};
 use rookeeper_protocol::txn::{DIGEST_VERSION, LogEntry, Txn, TxnDigest, TxnHeader};
-use rookeeper_protocol::types::{ErrorCode, OpCode, Perms, SessionId, Zxid, parent_and_name, validate_path};
+use rookeeper_protocol::types::{
+    EphemeralOwner, ErrorCode, OpCode, Perms, SessionId, Zxid, parent_and_name, validate_path,
+};
 
 use super::outstanding::{DataSource, Record};
 use super::quota::QuotaDelta;
@@ -80,10 +82,17 @@ impl Pipeline {
             Ok(op) => self.prepare_op(now, &mut context, op),
             Err(_) => Err(ErrorCode::MarshallingError),
         };
-        let quota = context.quota;
+        let mut quota = context.quota;
         let (txn, digest) = match prepared {
-            Ok(txn) => (txn, self.digest(tree)),
-            Err(code) => (Txn::Error { code: code.number() }, None),
+            Ok(txn) => {
+                let digest = self.digest(tree, &txn);
+                (txn, digest)
+            }
+            Err(code) => {
+                // What was granted before another check failed is free again.
+                quota.drain(..).for_each(|delta| self.outstanding.take_quota(&delta));
+                (Txn::Error { code: code.number() }, None)
+            }
         };
         let header = TxnHeader {
             client_id: request.origin.session,
@@ -96,8 +105,11 @@ impl Pipeline {
         Proposal { request: request.origin, outcome: Outcome::Logged(LogEntry { header, txn, digest }), bytes, quota }
     }
 
-    fn digest(&self, tree: &Tree) -> Option<TxnDigest> {
-        tree.rules().digest.then_some(TxnDigest { version: DIGEST_VERSION, tree_digest: self.outstanding.digest })
+    /// The digest behind a transaction. Where the list of a closeSession is left out there is none either: a
+    /// reader could not tell it from the list.
+    fn digest(&self, tree: &Tree, txn: &Txn) -> Option<TxnDigest> {
+        let told = tree.rules().digest && !matches!(txn, Txn::CloseSession { paths: None });
+        told.then_some(TxnDigest { version: DIGEST_VERSION, tree_digest: self.outstanding.digest })
     }
 
     fn prepare_op(&mut self, now: Now, context: &mut Context<'_>, op: Op<'_>) -> Result<Txn, ErrorCode> {
@@ -174,11 +186,9 @@ impl Pipeline {
         if record.num_children > 0 {
             return Err(ErrorCode::NotEmpty);
         }
-        let owner = rookeeper_protocol::types::EphemeralOwner::decode(
-            record.stat.ephemeral_owner,
-            context.tree.rules().extended_types,
-        );
-        if matches!(owner, Ok(rookeeper_protocol::types::EphemeralOwner::Session(_))) {
+        let owner = EphemeralOwner::decode(record.stat.ephemeral_owner, context.tree.rules().extended_types);
+        // Java spares ephemeral znodes only, and deletes a persistent one that took the place meanwhile.
+        if !matches!(owner, Ok(EphemeralOwner::Container | EphemeralOwner::Ttl(_))) {
             return Err(ErrorCode::BadVersion);
         }
         let parent = self.outstanding.record(context.tree, parent_path)?;
@@ -194,7 +204,7 @@ impl Pipeline {
         path: &str,
         record: &Record,
     ) {
-        let bytes = if self.rules.enforce_quota { record.data_len(context.tree, path) as i64 } else { 0 };
+        let bytes = if self.rules.enforce_quota { record.data_len(context.tree) as i64 } else { 0 };
         self.free_quota(context.tree, path, bytes, &mut context.quota);
         parent.num_children = parent.num_children.saturating_sub(1);
         parent.stat.pzxid = context.zxid;
@@ -212,7 +222,7 @@ impl Pipeline {
         let mut record = self.outstanding.record(context.tree, path)?;
         self.check_acl(context, &record, Perms::WRITE)?;
         if self.rules.enforce_quota {
-            let gained = set.data.map_or(0, <[u8]>::len) as i64 - record.data_len(context.tree, path) as i64;
+            let gained = set.data.map_or(0, <[u8]>::len) as i64 - record.data_len(context.tree) as i64;
             self.check_quota(context.tree, path, 0, gained, &mut context.quota)?;
         }
         let version = next_version(record.stat.version, set.version)?;

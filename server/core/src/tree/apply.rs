@@ -233,6 +233,13 @@ impl Tree {
         }
     }
 
+    /// The last child was created or deleted at this zxid at the earliest.
+    fn raise_pzxid(&mut self, parent: ZnodeId, zxid: Zxid) {
+        let stat = self.znode(parent).stat;
+        let family = self.arena.family_mut(parent, stat.pzxid);
+        family.pzxid = family.pzxid.max(zxid);
+    }
+
     fn delete(
         &mut self,
         path: &str,
@@ -242,7 +249,11 @@ impl Tree {
     ) -> Result<(), ErrorCode> {
         let (parent_path, name) = parent_and_name(path).ok_or(ErrorCode::NoNode)?;
         let parent = self.find(parent_path).ok_or(ErrorCode::NoNode)?;
-        let id = self.find(path).ok_or(ErrorCode::NoNode)?;
+        let Some(id) = self.find(path) else {
+            // The image is newer than the log; its parent may be older than this deletion.
+            self.update(parent, parent_path, changes, |tree| tree.raise_pzxid(parent, zxid));
+            return Err(ErrorCode::NoNode);
+        };
         if self.znode(id).num_children > 0 {
             return Err(ErrorCode::NotEmpty);
         }
@@ -252,9 +263,7 @@ impl Tree {
         self.digest = self.digest.wrapping_sub(self.znode_digest(path, id));
         self.update(parent, parent_path, changes, |tree| {
             tree.remove(id, path);
-            let stat = tree.znode(parent).stat;
-            let family = tree.arena.family_mut(parent, stat.pzxid);
-            family.pzxid = family.pzxid.max(zxid);
+            tree.raise_pzxid(parent, zxid);
         });
         changes.deleted(id, path);
         if parent_path.starts_with(ZOOKEEPER) && name == LIMIT_NODE {
@@ -276,18 +285,20 @@ impl Tree {
         observer: &mut dyn Observer,
     ) -> Result<Stat, ErrorCode> {
         let id = self.find(path).ok_or(ErrorCode::NoNode)?;
-        let acl = self.acl_list(id);
-        let old_len = self.znode(id).data.map_or(0, <[u8]>::len) as i64;
+        let znode = self.znode(id);
+        let before = self.digest_of(path, &znode);
+        let (acl, old_len) = (znode.acl, znode.data.map_or(0, <[u8]>::len) as i64);
+        let stat = StatPersisted { mtime: header.time, mzxid: header.zxid, version, ..znode.stat };
+        self.rewrite(id, data.map(|data| &data[..]), acl, stat);
+        let znode = self.znode(id);
+        let after = self.digest_of(path, &znode);
+        let stat = znode.client_stat();
+        self.digest = self.digest.wrapping_sub(before).wrapping_add(after);
+        changes.changed(id);
         let new_len = data.map_or(0, Bytes::len) as i64;
-        self.update(id, path, changes, |tree| {
-            let znode = tree.znode(id);
-            let acl = znode.acl;
-            let stat = StatPersisted { mtime: header.time, mzxid: header.zxid, version, ..znode.stat };
-            tree.rewrite(id, data.map(|data| &data[..]), acl, stat);
-        });
         self.data_size += new_len - old_len;
-        let stat = self.znode(id).client_stat();
         self.account(path, new_len - old_len, 0, changes);
+        let acl = self.acls.list(acl);
         observer.data_changed(path, header.zxid, &acl);
         Ok(stat)
     }

@@ -135,6 +135,7 @@ pub struct Tree {
     digest_mismatches: u64,
     last_zxid: Zxid,
     data_size: i64,
+    seed: u64,
 }
 
 impl Tree {
@@ -171,6 +172,7 @@ impl Tree {
             digest_mismatches: 0,
             last_zxid: Zxid::ZERO,
             data_size: 0,
+            seed,
         }
     }
 
@@ -184,9 +186,9 @@ impl Tree {
         self.arena.len() + 1
     }
 
-    /// Bytes of all paths and data (`DataTree#cachedApproximateDataSize`).
+    /// Bytes of all paths and data (`DataTree#cachedApproximateDataSize`). The root's two names are one byte.
     pub fn data_size(&self) -> i64 {
-        self.data_size
+        self.data_size + 1
     }
 
     /// Number of ephemeral znodes.
@@ -212,6 +214,11 @@ impl Tree {
     /// The access control lists.
     pub fn acls(&self) -> &AclTable {
         &self.acls
+    }
+
+    /// The seed of its hashes.
+    pub fn hash_seed(&self) -> u64 {
+        self.seed
     }
 
     /// What depends on the configuration.
@@ -304,11 +311,12 @@ impl Tree {
 
     /// Digest of the znode at `path`, computed afresh.
     pub fn znode_digest(&self, path: &str, id: ZnodeId) -> i64 {
-        if !self.rules.digest {
-            return 0;
-        }
-        let znode = self.znode(id);
-        znode_digest(path, znode.data, &znode.stat)
+        if self.rules.digest { self.digest_of(path, &self.znode(id)) } else { 0 }
+    }
+
+    /// Digest of a znode that was read already.
+    pub fn digest_of(&self, path: &str, znode: &Znode<'_>) -> i64 {
+        if self.rules.digest { znode_digest(path, znode.data, &znode.stat) } else { 0 }
     }
 
     /// The digest of the whole tree, computed afresh.
@@ -425,6 +433,7 @@ impl Loader {
         }
         if path.is_empty() {
             self.tree.put(ROOT, data, acl, stat);
+            self.tree.data_size += data.map_or(0, <[u8]>::len) as i64;
             return Ok(ROOT);
         }
         if self.tree.find(path).is_some() {
