@@ -95,7 +95,8 @@ impl Pipeline {
         now: Now,
     ) -> Self {
         let mut table = SessionTable::new(rules.tick_ms);
-        let mut ids = SessionIds::new(rules.server_id, now.monotonic_ms);
+        // The wall clock: a session id must not come twice, however often the server is started.
+        let mut ids = SessionIds::new(rules.server_id, now.wall_ms);
         for (session, timeout_ms) in sessions {
             ids.skip(session);
             table.track(session, timeout_ms, None, now.monotonic_ms);

@@ -72,7 +72,9 @@ impl Pipeline {
             quota: Vec::new(),
         };
         let decoded = decode(request.origin.op, &request.body, self.rules.inner_length_max);
-        if decoded.is_err() && request.origin.op != OpCode::Multi {
+        // Java spends the zxid before it reads these two.
+        let spends_zxid = matches!(request.origin.op, OpCode::Multi | OpCode::CreateSession);
+        if decoded.is_err() && !spends_zxid {
             return refused(request, ErrorCode::MarshallingError);
         }
         self.last_proposed = self.last_proposed.next();

@@ -9,7 +9,7 @@ pub struct SessionIds {
 }
 
 impl SessionIds {
-    /// `server_id` becomes the high byte, the clock (monotonic, in milliseconds) the next five.
+    /// `server_id` becomes the high byte, the low forty bits of the clock (in milliseconds) the next five.
     pub fn new(server_id: u8, now_ms: i64) -> Self {
         let next = ((now_ms << 24) as u64 >> 8) as i64 | (i64::from(server_id) << 56);
         // The owner of containers is no session.
