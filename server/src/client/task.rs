@@ -278,6 +278,12 @@ impl Task {
                 shared.stats.throttle_waits.fetch_add(1, Ordering::Relaxed);
                 break Next::Stall;
             }
+            // Before the frame is taken: it may have arrived as a whole.
+            if !admit_large(shared, &self.frames, &self.input, &mut self.large_request) {
+                let remote = self.handle.remote;
+                tracing::warn!("closing {remote}: too many bytes of large requests (largeRequestMaxBytes)");
+                break Next::Close;
+            }
             match self.frames.next_frame(&mut self.input) {
                 Ok(Some(frame)) => {
                     served += 1;
@@ -290,14 +296,8 @@ impl Task {
                         break Next::Wait;
                     }
                 }
-                Ok(None) => match admit_large(shared, &self.frames, &self.input, &mut self.large_request) {
-                    true if self.end_of_input => break Next::Close,
-                    true => break Next::Read,
-                    false => {
-                        tracing::warn!("closing {}: too many bytes of large requests (largeRequestMaxBytes)", self.handle.remote);
-                        break Next::Close;
-                    }
-                },
+                Ok(None) if self.end_of_input => break Next::Close,
+                Ok(None) => break Next::Read,
                 Err(error) => {
                     tracing::warn!("closing {}: {error}", self.handle.remote);
                     break Next::Close;
