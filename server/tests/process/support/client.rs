@@ -224,6 +224,11 @@ impl Client {
         }
     }
 
+    /// The same connection, to send on from another thread while this one reads.
+    pub(crate) fn second_end(&self) -> TcpStream {
+        self.stream.try_clone().unwrap()
+    }
+
     /// Sends nothing more, but reads on.
     pub(crate) fn finish_sending(&self) {
         self.stream.shutdown(Shutdown::Write).unwrap();

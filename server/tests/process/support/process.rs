@@ -1,5 +1,6 @@
 //! A server as a child process that never outlives its test.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -117,6 +118,21 @@ impl Process {
         let text = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = text.lines().find(|line| line.starts_with(name)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// TCP connections that it has open.
+    pub(crate) fn connections(&self) -> usize {
+        let mut sockets = BTreeSet::new();
+        for family in ["tcp", "tcp6"] {
+            let table = fs::read_to_string(format!("/proc/{}/net/{family}", self.pid())).unwrap_or_default();
+            // The fourth column is the state (0A listens), the tenth the inode.
+            let columns = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+            let connected = columns.filter(|columns| columns.get(3) != Some(&"0A"));
+            sockets.extend(connected.filter_map(|columns| Some(format!("socket:[{}]", columns.get(9)?))));
+        }
+        let files = fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap();
+        let targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+        targets.filter(|target| sockets.contains(&*target.to_string_lossy())).count()
     }
 
     /// Resident memory, in MiB.
