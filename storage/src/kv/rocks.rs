@@ -239,7 +239,9 @@ fn options(tuning: RocksTuning, trouble: Trouble) -> std::result::Result<Options
         let text = text.trim_end();
         match level {
             LogLevel::Error | LogLevel::Fatal => tracing::error!(target: "rocksdb", "{text}"),
-            _ => tracing::warn!(target: "rocksdb", "{text}"),
+            LogLevel::Warn => tracing::warn!(target: "rocksdb", "{text}"),
+            // Its settings come as headers, whatever level was asked for.
+            _ => tracing::trace!(target: "rocksdb", "{text}"),
         }
         if text.contains("error") {
             *trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.to_owned());
