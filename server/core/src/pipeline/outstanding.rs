@@ -76,6 +76,14 @@ struct Change {
     record: Option<Record>,
 }
 
+impl Change {
+    /// Whose the znode will be, if it is there and belongs to anybody.
+    fn owner(&self) -> Option<SessionId> {
+        let owner = self.record.as_ref().map_or(0, |record| record.stat.ephemeral_owner);
+        (owner != 0).then_some(SessionId(owner))
+    }
+}
+
 /// Changes on their way, and what they add up to.
 #[derive(Debug)]
 pub(super) struct Outstanding {
@@ -144,10 +152,6 @@ impl Outstanding {
         let old = record.digest;
         record.digest = digest_of(tree, path, &record);
         self.digest = self.digest.wrapping_sub(old).wrapping_add(record.digest);
-        let owner = record.stat.ephemeral_owner;
-        if owner != 0 {
-            self.owned.entry(SessionId(owner)).or_default().insert(path.into());
-        }
         self.set(zxid, path, Some(record));
     }
 
@@ -160,12 +164,37 @@ impl Outstanding {
 
     fn set(&mut self, zxid: Zxid, path: &str, record: Option<Record>) {
         let key: Box<str> = path.into();
-        let old = self.changes.insert(key.clone(), Change { zxid, record });
+        let old = self.replace(key.clone(), Some(Change { zxid, record }));
         if let Some(undo) = &mut self.undo {
             undo.changes.push((key.clone(), old));
         }
         self.order.push_back((zxid, key));
         self.queued += 1;
+    }
+
+    /// The one place where changes come and go, so that `owned` names just those that are there.
+    fn replace(&mut self, path: Box<str>, new: Option<Change>) -> Option<Change> {
+        let new_owner = new.as_ref().and_then(Change::owner);
+        let old = match new {
+            Some(change) => self.changes.insert(path.clone(), change),
+            None => self.changes.remove(&path),
+        };
+        let old_owner = old.as_ref().and_then(Change::owner);
+        if old_owner == new_owner {
+            return old;
+        }
+        if let Some(owner) = old_owner
+            && let Some(paths) = self.owned.get_mut(&owner)
+        {
+            paths.remove(&path);
+            if paths.is_empty() {
+                self.owned.remove(&owner);
+            }
+        }
+        if let Some(owner) = new_owner {
+            self.owned.entry(owner).or_default().insert(path);
+        }
+        old
     }
 
     /// The paths that session `owner` will own, in the order of their names.
@@ -212,45 +241,18 @@ impl Outstanding {
     pub(super) fn roll_back(&mut self) {
         let Some(undo) = self.undo.take() else { return };
         for (path, old) in undo.changes.into_iter().rev() {
-            match old {
-                Some(old) => self.changes.insert(path, old),
-                None => self.changes.remove(&path),
-            };
+            self.replace(path, old);
         }
         self.order.truncate(undo.order_len);
         self.digest = undo.digest;
-        // Paths that stay in `owned` do no harm: whether a znode lives is asked again.
     }
 
     /// Everything up to `zxid` is in the tree now.
     pub(super) fn applied(&mut self, zxid: Zxid) {
-        while let Some((changed, path)) = self.order.front() {
-            if *changed > zxid {
-                break;
-            }
+        while let Some((changed, path)) = self.order.pop_front_if(|(changed, _)| *changed <= zxid) {
             self.removed += 1;
-            if let Some(change) = self.changes.get(path)
-                && change.zxid == *changed
-            {
-                let owner = change.record.as_ref().map_or(0, |record| record.stat.ephemeral_owner);
-                self.forget_owner(SessionId(owner), &path.clone());
-                if let Some((_, path)) = self.order.pop_front() {
-                    self.changes.remove(&path);
-                }
-            } else {
-                self.order.pop_front();
-            }
-        }
-        if self.order.is_empty() {
-            self.owned.clear();
-        }
-    }
-
-    fn forget_owner(&mut self, owner: SessionId, path: &str) {
-        if let Some(paths) = self.owned.get_mut(&owner) {
-            paths.remove(path);
-            if paths.is_empty() {
-                self.owned.remove(&owner);
+            if self.changes.get(&path).is_some_and(|change| change.zxid == changed) {
+                self.replace(path, None);
             }
         }
     }
@@ -268,5 +270,58 @@ fn digest_of(tree: &Tree, path: &str, record: &Record) -> i64 {
     match &record.data {
         DataSource::Tree(id) => znode_digest(path, tree.znode(*id).data, &record.stat),
         DataSource::Proposed(data) => znode_digest(path, data.as_deref(), &record.stat),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::tree::TreeRules;
+    use rookeeper_protocol::types::ExtendedTypes;
+
+    const OWNER: SessionId = SessionId(7);
+
+    fn propose(outstanding: &mut Outstanding, tree: &Tree, zxid: i64, path: &str) {
+        let stat = StatPersisted::created(Zxid(zxid), 0, OWNER.0);
+        let (acl, data) = (AclSource::Proposed([Acl::open()].into()), DataSource::Proposed(None));
+        outstanding.put(tree, Zxid(zxid), path, Record { stat, num_children: 0, acl, data, digest: 0 });
+    }
+
+    fn owned(outstanding: &Outstanding) -> Vec<&str> {
+        outstanding.owned.values().flatten().map(|path| &**path).collect()
+    }
+
+    #[test]
+    fn what_goes_before_it_is_applied_leaves_nothing_behind() {
+        let tree = Tree::new(TreeRules { extended_types: ExtendedTypes::default(), digest: true }, 1);
+        let mut outstanding = Outstanding::new(0, 1);
+        // A pipeline that never runs empty.
+        for zxid in (1..100).step_by(2) {
+            propose(&mut outstanding, &tree, zxid, "/e");
+            assert_eq!(owned(&outstanding), ["/e"]);
+            let record = outstanding.record(&tree, "/e").unwrap();
+            outstanding.remove(Zxid(zxid + 1), "/e", &record);
+            outstanding.applied(Zxid(zxid));
+            assert_eq!((owned(&outstanding).len(), outstanding.changes.len(), outstanding.order.len()), (0, 1, 1));
+        }
+        assert_eq!(outstanding.digest, 0);
+    }
+
+    #[test]
+    fn a_multi_taken_back_gives_back_what_was_owned() {
+        let tree = Tree::new(TreeRules { extended_types: ExtendedTypes::default(), digest: true }, 1);
+        let mut outstanding = Outstanding::new(0, 1);
+        propose(&mut outstanding, &tree, 1, "/kept");
+        let digest = outstanding.digest;
+        outstanding.begin();
+        let record = outstanding.record(&tree, "/kept").unwrap();
+        outstanding.remove(Zxid(2), "/kept", &record);
+        propose(&mut outstanding, &tree, 2, "/lost");
+        assert_eq!(owned(&outstanding), ["/lost"]);
+        outstanding.roll_back();
+        assert_eq!((owned(&outstanding), outstanding.digest), (vec!["/kept"], digest));
+        outstanding.applied(Zxid(1));
+        assert!(outstanding.owned.is_empty() && outstanding.changes.is_empty() && outstanding.order.is_empty());
     }
 }

@@ -83,11 +83,11 @@ pub(super) fn decode(record: &[u8]) -> Fields<'_> {
     if flags & ACL_CHANGED != 0 {
         stat.aversion = varint::take(&mut rest) as u32 as i32;
     }
-    if flags & OWNED != 0 {
-        if let Some((owner, after)) = rest.split_first_chunk::<8>() {
-            stat.ephemeral_owner = i64::from_be_bytes(*owner);
-            rest = after;
-        }
+    if flags & OWNED != 0
+        && let Some((owner, after)) = rest.split_first_chunk::<8>()
+    {
+        stat.ephemeral_owner = i64::from_be_bytes(*owner);
+        rest = after;
     }
     let name_len = varint::take(&mut rest) as usize;
     let (name, data) = rest.split_at(name_len.min(rest.len()));

@@ -72,6 +72,7 @@ impl From<AddWatchMode> for WatchModes {
 #[derive(Debug)]
 pub(super) enum Watchers {
     One(ConnId, WatchModes),
+    #[allow(clippy::box_collection)] // A map is three words; most entries hold none.
     Many(Box<BTreeMap<ConnId, WatchModes>>),
 }
 
