@@ -130,6 +130,20 @@ impl<'s> Player<'s> {
                 while self.conns.get(conn).is_some_and(|conn| !conn.pending.is_empty()) && self.receive(conn) {}
             }
             Step::Settle(conn) => self.settle(conn),
+            Step::SettleAfterSession(conn) => {
+                self.settle(conn);
+                // Events of one transaction have its zxid at the end of their text; what else there is keeps its place.
+                let event = |entry: &Entry| {
+                    entry
+                        .text
+                        .split_once(": event ")
+                        .and_then(|(_, event)| event.split_once(" zxid=").map(|(_, zxid)| zxid.to_owned()))
+                };
+                for together in self.entries.chunk_by_mut(|one, next| event(one).is_some() && event(one) == event(next))
+                {
+                    together.sort_by(|one, next| one.text.cmp(&next.text));
+                }
+            }
             Step::Closed(conn) => {
                 let end = Instant::now() + PATIENCE;
                 while self.receive(conn) && Instant::now() < end {}
@@ -236,7 +250,8 @@ impl<'s> Player<'s> {
             }
             Some(Pending::Request { op, .. }) => self.view.reply(op, &bytes),
             None if number == Some(xid::NOTIFICATION) => self.view.event(&bytes),
-            None => format!("asked for by nobody: {}", hex(&bytes)),
+            // Sent by the script as bytes, if at all: what it was is not known here.
+            None => self.view.reply(OpCode::Notification.number(), &bytes),
         };
         self.note(format!("{name}: {text}"), bytes);
     }

@@ -5,7 +5,7 @@ use rookeeper_protocol::types::OpCode;
 use crate::body::{Acls, Body, Text};
 use crate::request::*;
 use crate::rng::Rng;
-use crate::script::{Control, Hello, Script, Step};
+use crate::script::{Control, Hello, Script};
 
 /// Connections of a script.
 const CONNECTIONS: usize = 4;
@@ -131,7 +131,7 @@ impl Generator {
     fn settle_others(&mut self, index: usize) {
         for (other, conn) in self.conns.clone().into_iter().enumerate() {
             if other != index {
-                self.script.settle(&conn);
+                self.script.settle_after_session(&conn);
             }
         }
     }
@@ -157,9 +157,8 @@ impl Generator {
     }
 
     fn look(&mut self) {
-        let word = *self.rng.pick(&["wchs", "wchc", "wchp"]);
         self.settle();
-        self.script.step(Step::Ask(word.as_bytes().to_vec()));
+        self.script.ask("wchp");
     }
 
     fn path(&mut self) -> String {

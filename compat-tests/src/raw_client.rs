@@ -10,7 +10,7 @@ use rookeeper_protocol::client::FrameDecoder;
 /// Longest frame that is believed: replies are not limited by the server, so only nonsense is refused.
 const FRAME_LENGTH_MAX: usize = 256 << 20;
 
-/// How long a connection may take to be accepted, or a server to take in what is written.
+/// How long a server may take to take in what is written.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What came back.
@@ -36,9 +36,11 @@ pub struct RawClient {
 impl RawClient {
     /// Connects, and sends nothing yet.
     pub fn connect(address: SocketAddr) -> std::io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        // Not connect_timeout: a server that is full resets a connection right after taking it, which that call reports
+        // instead of the connection. Reading will show it.
+        let stream = TcpStream::connect(address)?;
+        let _ = stream.set_nodelay(true);
+        let _ = stream.set_write_timeout(Some(PATIENCE));
         Ok(Self { stream, buffer: BytesMut::new() })
     }
 

@@ -133,6 +133,9 @@ pub enum Step {
     Replies(String),
     /// Pings, and reads all that comes before the answer.
     Settle(String),
+    /// The same, where a session has ended: the events about its ephemeral znodes, which Java keeps in a set, come in no
+    /// order.
+    SettleAfterSession(String),
     /// Waits for the server to close the connection, reading all that comes before.
     Closed(String),
     /// Ends sending (FIN), while reading goes on.
@@ -246,6 +249,11 @@ impl Script {
         self.step(Step::Settle(conn.to_owned()));
     }
 
+    /// Reads all that was on its way, after the end of a session with several ephemeral znodes.
+    pub fn settle_after_session(&mut self, conn: &str) {
+        self.step(Step::SettleAfterSession(conn.to_owned()));
+    }
+
     /// Waits for the server to close.
     pub fn closed(&mut self, conn: &str) {
         self.step(Step::Closed(conn.to_owned()));
@@ -295,6 +303,7 @@ impl std::fmt::Display for Step {
             Self::Read(conn, frames) => write!(f, "{conn}: read {frames}"),
             Self::Replies(conn) => write!(f, "{conn}: read all replies"),
             Self::Settle(conn) => write!(f, "{conn}: settle"),
+            Self::SettleAfterSession(conn) => write!(f, "{conn}: settle after the end of a session"),
             Self::Closed(conn) => write!(f, "{conn}: wait until closed"),
             Self::FinishSending(conn) => write!(f, "{conn}: finish sending"),
             Self::Drop(conn) => write!(f, "{conn}: drop"),

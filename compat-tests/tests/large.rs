@@ -61,7 +61,7 @@ fn many_children() {
     s.connect("b");
     s.call("b", children(&root, true));
     s.close_session("a");
-    s.settle("b");
+    s.settle_after_session("b");
     s.call("b", children2(&root, false));
     PAIR.compare(&s);
 }

@@ -1,17 +1,18 @@
 //! Random scripts, compared step by step. A failure names its seed, and `ROOKEEPER_SEED=<seed>` plays that one alone.
 
+use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rookeeper_compat_tests::compare::{Shared, first_difference, report};
 use rookeeper_compat_tests::random;
-use rookeeper_compat_tests::script::Script;
+use rookeeper_compat_tests::script::{Script, Step};
 use rookeeper_compat_tests::server::Config;
 
 static PLAIN: Shared = Shared::new(Config::default);
 static EXTENDED: Shared = Shared::new(|| Config::default().key("extendedTypesEnabled", "true"));
 
 /// Played every time.
-const SEEDS: std::ops::Range<u64> = 1..11;
+const SEEDS: Range<u64> = 1..11;
 
 /// Pieces of work in a script.
 const LENGTH: usize = 200;
@@ -34,9 +35,9 @@ impl Case<'_> {
     }
 
     /// Plays these steps of the script. A report when the servers differ, with the step where they begin to.
-    fn play(&mut self, kept: &[usize]) -> Option<(usize, String)> {
+    fn play(&mut self, kept: &[Range<usize>]) -> Option<(usize, String)> {
         let mut script = self.script();
-        script.steps = kept.iter().map(|index| script.steps[*index].clone()).collect();
+        script.steps = kept.iter().flat_map(|unit| script.steps[unit.clone()].to_vec()).collect();
         self.plays += 1;
         match self.pair.with(|pair| pair.play(&script)) {
             Err(error) => Some((script.steps.len(), error)),
@@ -47,19 +48,31 @@ impl Case<'_> {
         }
     }
 
+    /// The steps, with those that open a connection in one piece.
+    fn units(&self) -> Vec<Range<usize>> {
+        let steps = self.script().steps;
+        let mut units = Vec::new();
+        let mut start = 0;
+        while start < steps.len() {
+            // Open, connect request, answer.
+            let end = if matches!(steps[start], Step::Open(_)) { start + 3 } else { start + 1 };
+            units.push(start..end);
+            start = end;
+        }
+        units
+    }
+
     /// Leaves out whatever is not needed for a difference, in ever smaller pieces.
-    fn shrink(&mut self, mut kept: Vec<usize>, mut found: String) -> String {
+    fn shrink(&mut self, mut kept: Vec<Range<usize>>, mut found: String) -> String {
         let mut piece = kept.len() / 2;
         while piece > 0 && self.plays < REPLAYS_MAX {
             let mut start = 0;
             while start < kept.len() && self.plays < REPLAYS_MAX {
-                let rest: Vec<_> =
-                    kept.iter().copied().enumerate().filter(|(at, _)| *at < start || *at >= start + piece).collect();
-                let rest: Vec<_> = rest.into_iter().map(|(_, index)| index).collect();
+                let end = (start + piece).min(kept.len());
+                let rest = [&kept[..start], &kept[end..]].concat();
                 match self.play(&rest) {
                     Some((step, report)) => {
-                        kept = rest;
-                        kept.truncate(step + 1);
+                        kept = up_to(&rest, step);
                         found = report;
                     }
                     None => start += piece,
@@ -67,22 +80,29 @@ impl Case<'_> {
             }
             piece /= 2;
         }
-        format!("{found}\nall that is left of it:\n{}", self.describe(&kept))
-    }
-
-    fn describe(&self, kept: &[usize]) -> String {
         let script = self.script();
-        kept.iter().map(|index| format!("{}\n", script.steps[*index])).collect()
+        let left = kept.into_iter().flatten().map(|index| format!("{}\n", script.steps[index]));
+        format!("{found}\nall that is left of it:\n{}", left.collect::<String>())
     }
+}
+
+/// The units up to the one with this step.
+fn up_to(units: &[Range<usize>], step: usize) -> Vec<Range<usize>> {
+    let mut steps = 0;
+    let before = units.iter().take_while(|unit| {
+        steps += unit.len();
+        steps <= step
+    });
+    let count = before.count();
+    units[..units.len().min(count + 1)].to_vec()
 }
 
 fn compare(pair: &Shared, seed: u64, extended: bool) {
     eprintln!("seed {seed}");
     let mut case = Case { pair, seed, extended, plays: 0 };
-    let all: Vec<_> = (0..case.script().steps.len()).collect();
+    let all = case.units();
     if let Some((step, first)) = case.play(&all) {
-        let kept = all[..all.len().min(step + 1)].to_vec();
-        let shrunk = case.shrink(kept, first.clone());
+        let shrunk = case.shrink(up_to(&all, step), first.clone());
         panic!("ROOKEEPER_SEED={seed}: the shortest failing prefix is {} steps\n{first}\nshrunk: {shrunk}", step + 1);
     }
 }

@@ -27,7 +27,7 @@ fn a_silent_client_loses_its_session() {
     s.call("watcher", exists(s.path("e1"), true));
     s.call("watcher", children(s.path(""), true));
     s.closed("silent");
-    s.settle("watcher");
+    s.settle_after_session("watcher");
     s.connect_with("late", Hello::resume("silent"));
     s.closed("late");
     s.call("watcher", children2(s.path(""), false));

@@ -54,10 +54,8 @@ fn another_hash_for_digests() {
     PAIR.compare(&s);
 }
 
-#[test]
-fn without_digests_of_the_tree() {
-    static PAIR: Shared = Shared::new(|| Config::default().key("digest.enabled", "false"));
-    let mut s = Script::new("digest_disabled");
+fn digests(name: &str) -> Script {
+    let mut s = Script::new(name);
     s.connect("a");
     for _ in 0..300 {
         s.send("a", make_as(s.path("n-"), 2));
@@ -67,7 +65,20 @@ fn without_digests_of_the_tree() {
     s.restart(rookeeper_compat_tests::script::Control::KillAndRestart);
     s.connect("b");
     s.call("b", exists(s.path(""), false));
-    PAIR.compare(&s);
+    s.ask("hash");
+    s
+}
+
+#[test]
+fn without_digests_of_the_tree_by_flag() {
+    static PAIR: Shared = Shared::new(|| Config::default().property("zookeeper.digest.enabled", "false"));
+    PAIR.compare(&digests("digest_disabled"));
+}
+
+#[test]
+fn without_digests_of_the_tree_by_key() {
+    static PAIR: Shared = Shared::new(|| Config::default().key("digest.enabled", "false"));
+    PAIR.compare(&digests("digest_disabled_key"));
 }
 
 #[test]

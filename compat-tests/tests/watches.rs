@@ -151,7 +151,7 @@ fn ephemerals_that_go_with_their_session() {
     s.call("a", children(format!("{root}/d"), true));
     s.call("a", get(format!("{root}/d"), true));
     s.close_session("owner");
-    s.settle("a");
+    s.settle_after_session("a");
     s.call("a", children2(&root, false));
     PAIR.compare(&s);
 }
