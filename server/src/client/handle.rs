@@ -83,6 +83,8 @@ impl ConnectionHandle {
             }
             out.clear();
         }
+        state.machine.drained();
+        let out = &mut state.machine.out;
         if out.capacity() > OUT_BYTES_KEPT {
             *out = BytesMut::new();
         } else {

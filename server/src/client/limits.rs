@@ -18,3 +18,7 @@ pub(super) const BATCH_REQUESTS_MAX: usize = 1024;
 
 /// Bytes of all requests in the pipeline above which connections with requests in it are read no further.
 pub(super) const IN_FLIGHT_BYTES_MAX: usize = 256 << 20;
+
+/// Reads that may wait behind a write of their connection. All of them are answered at once when the write is
+/// applied, since none may see the connection's next write; each costs a reply of the size of a znode.
+pub(super) const WAITING_READS_MAX: usize = 64;

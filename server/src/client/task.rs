@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::handle::ConnectionHandle;
 use super::handshake;
-use super::limits::{BATCH_REQUESTS_MAX, IN_FLIGHT_BYTES_MAX, OUT_BYTES_MAX, READ_BYTES, WAITING_BYTES_MAX, WAITING_REQUESTS_MAX};
+use super::limits::{BATCH_REQUESTS_MAX, IN_FLIGHT_BYTES_MAX, OUT_BYTES_MAX, READ_BYTES, WAITING_BYTES_MAX, WAITING_READS_MAX, WAITING_REQUESTS_MAX};
 use super::throttle::Throttle;
 use crate::admin::four_letter;
 use crate::runtime::Shared;
@@ -144,7 +144,7 @@ impl Task {
 
     async fn answer_word(&mut self, word: FourLetterWord) -> io::Result<()> {
         let mut argument = None;
-        if word == FourLetterWord::Stmk {
+        if word == FourLetterWord::Stmk && self.shared.config.four_letter_whitelist.allows(word.text()) {
             // Eight bytes of mask follow.
             while argument.is_none() && !self.end_of_input {
                 argument = self.input.get(4..12).and_then(|mask| mask.try_into().ok()).map(i64::from_be_bytes);
@@ -269,6 +269,7 @@ impl Task {
             }
             if machine.outstanding() >= WAITING_REQUESTS_MAX
                 || machine.waiting_bytes() >= WAITING_BYTES_MAX
+                || machine.waiting_reads() >= WAITING_READS_MAX
                 || (machine.outstanding() > 0 && over_limit(shared))
             {
                 state.paused = true;
@@ -277,6 +278,11 @@ impl Task {
             if is_stalled(shared) {
                 shared.stats.throttle_waits.fetch_add(1, Ordering::Relaxed);
                 break Next::Stall;
+            }
+            if shared.is_stopping() {
+                // What is under way is still answered; then all connections are told to end.
+                state.paused = true;
+                break Next::Wait;
             }
             // Before the frame is taken: it may have arrived as a whole.
             if !admit_large(shared, &self.frames, &self.input, &mut self.large_request) {

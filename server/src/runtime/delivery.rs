@@ -15,8 +15,9 @@ use crate::client::{ConnectionHandle, ConnectionMap};
 /// Above so many connections in one batch, each writes for itself instead of the applying thread for all.
 const DIRECT_WRITES_MAX: usize = 2;
 
-/// A connection whose client does not read gets this many bytes of events and replies; then it is closed.
-const UNREAD_BYTES_MAX: usize = 16 << 20;
+/// A connection whose client does not read gets this many bytes of events; then it is closed. Replies are bounded
+/// by the requests that may wait.
+const UNREAD_EVENT_BYTES_MAX: usize = 16 << 20;
 
 /// The connections while transactions are applied.
 pub(crate) struct Delivery<'a> {
@@ -39,15 +40,9 @@ impl<'a> Delivery<'a> {
     fn with(&mut self, conn: ConnId, act: impl FnOnce(&mut rookeeper_core::client::Connection)) {
         let Some(handle) = self.connections.get(&conn) else { return };
         let mut state = handle.state.lock();
-        // A single reply may be longer than the limit: what counts is what was there before.
-        let unread = state.machine.out.len();
         act(&mut state.machine);
-        if unread > UNREAD_BYTES_MAX {
-            tracing::warn!(
-                "closing {}: its client left {} bytes unread, {UNREAD_BYTES_MAX} are allowed",
-                handle.remote,
-                state.machine.out.len()
-            );
+        if state.machine.unread_event_bytes() > UNREAD_EVENT_BYTES_MAX {
+            tracing::warn!("closing {}: its client left {UNREAD_EVENT_BYTES_MAX} bytes of watch events unread", handle.remote);
             state.machine.out.clear();
             state.machine.end();
         }

@@ -12,6 +12,7 @@ use rookeeper_core::tree::TreeRules;
 use rookeeper_protocol::types::ExtendedTypes;
 use rookeeper_storage::StorageError;
 use thiserror::Error;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::clock::Clock;
 use super::shared::Shared;
@@ -71,6 +72,8 @@ pub struct Started {
     log_thread: JoinHandle<()>,
     image_thread: JoinHandle<()>,
     progress: Arc<ImageProgress>,
+    terminate: Signal,
+    interrupt: Signal,
     _lock: rookeeper_storage::StoreLock<rookeeper_storage::fs::RealFs>,
 }
 
@@ -169,8 +172,11 @@ pub fn start(config: ServerConfig) -> Result<Started, ServerError> {
         .enable_all()
         .build()
         .map_err(ServerError::System)?;
-    {
+    let (terminate, interrupt) = {
         let _entered = runtime.enter();
+        // Before anybody is told that the server runs: from then on it stops in order.
+        let terminate = signal(SignalKind::terminate()).map_err(ServerError::System)?;
+        let interrupt = signal(SignalKind::interrupt()).map_err(ServerError::System)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(ServerError::System)?;
         let address = listener.local_addr().map_err(ServerError::System)?;
         shared.client_port.store(address.port(), Ordering::Relaxed);
@@ -178,8 +184,9 @@ pub fn start(config: ServerConfig) -> Result<Started, ServerError> {
         runtime.spawn(client::serve(shared.clone(), listener, seed));
         runtime.spawn(tick::expire_sessions(shared.clone()));
         runtime.spawn(tick::reap(shared.clone()));
-    }
-    Ok(Started { shared, runtime, log_thread, image_thread, progress, _lock: store.lock })
+        (terminate, interrupt)
+    };
+    Ok(Started { shared, runtime, log_thread, image_thread, progress, terminate, interrupt, _lock: store.lock })
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ServerError> {
@@ -196,6 +203,13 @@ fn report_recovery(state: &RecoveredState, took: Duration) {
     let report = &state.report;
     if let Some(torn) = &report.torn {
         tracing::warn!("the end of the log was torn by a crash and is cut: {torn:?}");
+    }
+    let mismatches = state.tree.digest_mismatches();
+    if mismatches > 0 {
+        tracing::error!(
+            "{mismatches} transactions of the log left another tree than they did at first: their digests differ; \
+             keep the data folder, and compare with rookeeper verify"
+        );
     }
     if state.orphans > 0 {
         tracing::warn!("removed {} ephemeral znodes without a session", state.orphans);
@@ -215,26 +229,21 @@ fn report_recovery(state: &RecoveredState, took: Duration) {
 
 impl Started {
     /// Serves until the process is told to stop (SIGTERM, SIGINT) or a write fails.
-    pub fn run_until_stopped(self) -> Result<(), ServerError> {
-        let shared = self.shared.clone();
-        let told = self.runtime.block_on(async {
-            use tokio::signal::unix::{SignalKind, signal};
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
+    pub fn run_until_stopped(mut self) -> Result<(), ServerError> {
+        let Self { shared, runtime, terminate, interrupt, .. } = &mut self;
+        runtime.block_on(async {
             tokio::select! {
                 _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
                 _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
                 () = shared.stop.notified() => {}
             }
-            Ok(())
         });
-        told.map_err(ServerError::System)?;
         self.stop()
     }
 
     /// Answers what is under way, closes all connections, and ends the log in order.
     fn stop(self) -> Result<(), ServerError> {
-        let Self { shared, runtime, log_thread, image_thread, progress, _lock } = self;
+        let Self { shared, runtime, log_thread, image_thread, progress, _lock, .. } = self;
         if let Some(reason) = shared.failure() {
             // The log's thread may hang in the disk; the process ends without it.
             runtime.shutdown_background();
@@ -242,7 +251,8 @@ impl Started {
         }
         shared.begin_stop();
         let deadline = Instant::now() + DRAIN_MAX;
-        while shared.in_flight.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
+        // The log's thread ends by itself when nothing is left; what comes later is not answered.
+        while shared.in_flight.load(Ordering::Relaxed) > 0 && !log_thread.is_finished() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));
         }
         shared.connections.end_all();

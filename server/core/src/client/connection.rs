@@ -157,6 +157,9 @@ pub struct Connection {
     read_only_flag: Option<bool>,
     waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
+    waiting_reads: usize,
+    /// Bytes of events since the buffer was last empty.
+    unread_event_bytes: usize,
     /// What goes out, whole frames.
     pub out: BytesMut,
     stats: ConnectionStats,
@@ -176,6 +179,8 @@ impl Connection {
             read_only_flag: None,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            waiting_reads: 0,
+            unread_event_bytes: 0,
             out: BytesMut::new(),
             stats: ConnectionStats::default(),
             tally: Tally::default(),
@@ -215,6 +220,21 @@ impl Connection {
     /// Bytes of requests that wait.
     pub fn waiting_bytes(&self) -> usize {
         self.waiting_bytes
+    }
+
+    /// Reads that wait behind a write. They are answered all at once, so that their number bounds memory.
+    pub fn waiting_reads(&self) -> usize {
+        self.waiting_reads
+    }
+
+    /// Bytes of events that the client has not taken; nobody asked for them one by one.
+    pub fn unread_event_bytes(&self) -> usize {
+        self.unread_event_bytes
+    }
+
+    /// Everything in the buffer was written.
+    pub fn drained(&mut self) {
+        self.unread_event_bytes = 0;
     }
 
     /// Its counts.
@@ -290,6 +310,7 @@ impl Connection {
         self.phase = Phase::Ending;
         self.waiting.clear();
         self.waiting_bytes = 0;
+        self.waiting_reads = 0;
     }
 
     /// Takes one request. Writes are handed to `writes`, in order; everything else is answered into
@@ -334,6 +355,7 @@ impl Connection {
             self.read(header, op, &body, &ids, view.now_ms, view);
         } else {
             self.waiting_bytes += body.len();
+            self.waiting_reads += 1;
             let (ids, received_ms) = (self.ids.clone(), view.now_ms);
             self.waiting.push_back(Waiting::Read { header, op, body, ids, received_ms });
         }
@@ -402,7 +424,7 @@ impl Connection {
     }
 
     /// A request was answered.
-    pub(super) fn answered(&mut self, xid: i32, zxid: Zxid, op: OpCode, received_ms: i64, now_ms: i64) {
+    pub(super) fn answered(&mut self, xid: i32, zxid: Zxid, op: &'static str, received_ms: i64, now_ms: i64) {
         let latency_ms = (now_ms - received_ms).max(0);
         let stats = &mut self.stats;
         // Java leaves the numbers of pings, auth and watch packets out.
@@ -410,7 +432,7 @@ impl Connection {
             stats.last_cxid = i64::from(xid);
         }
         stats.last_zxid = zxid.0;
-        stats.last_op = short_name(op);
+        stats.last_op = op;
         stats.last_response_ms = now_ms;
         stats.last_latency_ms = latency_ms;
         stats.count += 1;
@@ -427,6 +449,7 @@ impl Connection {
         }
         let start = self.out.len();
         WatchEvent::write_frame(&mut self.out, event, path, zxid);
+        self.unread_event_bytes += self.out.len() - start;
         self.sent_event(start);
     }
 
@@ -440,14 +463,16 @@ impl Connection {
             return;
         }
         if finished.begins_session() {
-            self.answered(origin.xid, finished.zxid, origin.op, origin.received_ms, view.now_ms);
+            self.answered(origin.xid, finished.zxid, short_name(origin.op), origin.received_ms, view.now_ms);
             let response = finished.connect_response(self.timeout_ms, self.read_only_flag);
             self.write_connect_response(&response);
         } else {
             let start = self.out.len();
             finished.write_reply(&mut self.out);
             self.sent(start);
-            self.answered(origin.xid, finished.zxid, origin.op, origin.received_ms, view.now_ms);
+            // Java gives a write its name only once it has succeeded.
+            let name = if finished.failed() { short_name(OpCode::Error) } else { short_name(origin.op) };
+            self.answered(origin.xid, finished.zxid, name, origin.received_ms, view.now_ms);
         }
         if finished.closes() {
             self.end();
@@ -463,6 +488,7 @@ impl Connection {
 
     fn run_waiting_reads(&mut self, view: &mut ReadView<'_, '_>) {
         while let Some(Waiting::Read { .. }) = self.waiting.front() {
+            self.waiting_reads -= 1;
             if let Some(Waiting::Read { header, op, body, ids, received_ms }) = self.waiting.pop_front() {
                 self.read(header, op, &body, &ids, received_ms, view);
             }
@@ -474,7 +500,7 @@ impl Connection {
 }
 
 /// Java's short name of an operation, as `cons` prints it.
-fn short_name(op: OpCode) -> &'static str {
+pub(super) fn short_name(op: OpCode) -> &'static str {
     match op {
         OpCode::Ping => "PING",
         OpCode::CreateSession => "SESS",

@@ -11,7 +11,7 @@ use rookeeper_protocol::client::{
 use rookeeper_protocol::jute::{Reader, Writer};
 use rookeeper_protocol::types::{Acl, ErrorCode, Id, OpCode, Perms, Zxid, write_acls};
 
-use super::connection::{Connection, ReadView};
+use super::connection::{Connection, ReadView, short_name};
 use crate::acl::{AclId, client_infos, permits};
 use crate::tree::{Znode, ZnodeId};
 use crate::watch::WatchModes;
@@ -48,7 +48,7 @@ impl Connection {
             }
             self.sent(start);
         }
-        self.answered(header.xid, zxid, op, received_ms, view.now_ms);
+        self.answered(header.xid, zxid, short_name(op), received_ms, view.now_ms);
         self.tally.read(view.now_ms - received_ms);
     }
 

@@ -75,17 +75,16 @@ impl Tree {
     }
 
     fn check_digest(&mut self, entry: &LogEntry) {
-        if !self.rules.digest {
-            return;
-        }
         let zxid = entry.header.zxid;
+        // Without digests too, as zero: so does Java.
         if zxid.0 % DIGEST_LOG_INTERVAL == 0 {
             self.digest_log.push_back(ZxidDigest { zxid, digest: self.digest });
             if self.digest_log.len() > DIGEST_LOG_MAX {
                 self.digest_log.pop_front();
             }
         }
-        if let Some(expected) = entry.digest
+        if self.rules.digest
+            && let Some(expected) = entry.digest
             && expected.version == DIGEST_VERSION
             && expected.tree_digest != self.digest
         {
