@@ -48,6 +48,8 @@ struct Rebuild {
     sessions: BTreeMap<SessionId, i32>,
     changes: ChangeLog,
     empty: bool,
+    /// A tree that differs from the one that a transaction was made for is an error, not only counted.
+    strict: bool,
     rules: TreeRules,
     seed: u64,
 }
@@ -61,6 +63,7 @@ impl Rebuild {
             sessions: BTreeMap::new(),
             changes: ChangeLog::default(),
             empty: true,
+            strict: false,
             rules,
             seed,
         }
@@ -113,6 +116,9 @@ impl Replay for Rebuild {
             _ => {}
         }
         tree.apply(&entry, &mut self.changes, &mut ());
+        if self.strict && tree.digest_mismatches() > 0 {
+            return Err(format!("transaction {zxid:#x} leaves another tree than it did at first: the digests differ").into());
+        }
         Ok(())
     }
 }
@@ -135,5 +141,5 @@ pub(crate) fn recover(
 /// Checks a data folder without changing it.
 pub(crate) fn verify(options: &StoreOptions, rules: TreeRules) -> Result<Verified, StorageError> {
     let open = |path: &Path| RocksKv::open(path, RocksTuning { read_only: true, ..RocksTuning::default() });
-    rookeeper_storage::verify::verify(&RealFs, options, open, &mut Rebuild::new(rules, 0))
+    rookeeper_storage::verify::verify(&RealFs, options, open, &mut Rebuild { strict: true, ..Rebuild::new(rules, 0) })
 }
