@@ -45,7 +45,7 @@ fn ten_thousand_sessions_at_once() {
     let took = began.elapsed();
     assert!(clients.iter().all(|client| client.session.0 != 0));
     let grown = server.process.rss_mib().saturating_sub(before);
-    println!("{CONNECTIONS} sessions in {took:?}, {grown} MiB");
+    eprintln!("{CONNECTIONS} sessions in {took:?}, {grown} MiB");
     assert!(took < CONNECTED_WITHIN, "{took:?}");
     assert!(grown * 1024 < CONNECTIONS as u64 * RSS_KIB_MAX, "{grown} MiB");
     witness.must_have_been_served();

@@ -160,7 +160,7 @@ fn nothing_acknowledged_is_lost_and_nothing_is_half_done() {
     let mut random = Random::new();
     let folder = Folder::new();
     // Small segments and frequent images, so that kills fall into their changes, too.
-    let keys = [("snapCount", "500"), ("preAllocSize", "128")];
+    let keys = [("snapCount", "500"), ("preAllocSize", "128"), ("4lw.commands.whitelist", "mntr")];
     let homes: Vec<_> = (0..WRITERS).map(|writer| format!("/writer{writer}")).collect();
     let mut server = Server::start(&folder, &keys);
     let mut control = Client::connect_for(server.address, 40_000).unwrap();
@@ -222,6 +222,7 @@ fn nothing_acknowledged_is_lost_and_nothing_is_half_done() {
             acknowledged += known.counter + known.step - written[writer].counter - written[writer].step;
             written[writer] = there;
         }
+        assert_eq!(server.told("zk_digest_mismatches_count"), 0, "cycle {cycle}: another tree than before");
         watcher = away.resume(server.address).unwrap();
         assert_eq!(watcher.session, away.session, "cycle {cycle}: a session is lost");
         for path in &ephemerals {
@@ -230,7 +231,7 @@ fn nothing_acknowledged_is_lost_and_nothing_is_half_done() {
         }
         check_watches(&mut watcher, &mut control, cycle, seen);
     }
-    println!("{cycles} kills, {acknowledged} writes of two kinds acknowledged and kept");
+    eprintln!("{cycles} kills, {acknowledged} writes of two kinds acknowledged and kept");
     assert!(acknowledged > 0, "nothing was ever acknowledged");
     // Sessions that end after all that take their ephemerals with them.
     watcher.close();

@@ -143,7 +143,7 @@ fn fill(what: &str, data: &str, log: &str, snap_count: &str) {
     server.kill();
     // And once more, from what the mended server left.
     must_be_there(&Server::start(&folder, &keys), &known);
-    println!("{what}: {} writes acknowledged before the end, all there", known.len());
+    eprintln!("{what}: {} writes acknowledged before the end, all there", known.len());
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn a_multi_as_long_as_a_request_may_be() {
         total += count - 1;
     }
     let grown = server.process.peak_rss_mib().saturating_sub(before);
-    println!("{rounds} multis with {total} creates: the most memory was {grown} MiB more");
+    eprintln!("{rounds} multis with {total} creates: the most memory was {grown} MiB more");
     assert!(grown < rounds * RSS_PER_LARGE_REQUEST_MIB, "{grown} MiB");
 
     // One byte more is too much, and nothing of it happens.
@@ -177,7 +177,7 @@ fn a_hundred_thousand_watches_of_one_client() {
         client.must(&ask::set_watches(&SetWatchesRequest { exist, ..Default::default() }));
     }
     let grown = server.process.rss_mib().saturating_sub(before);
-    println!("{WATCHES} watches cost {grown} MiB");
+    eprintln!("{WATCHES} watches cost {grown} MiB");
     assert!(grown < RSS_MIB_MAX, "{grown} MiB");
     // Each of them works; these are picked by chance.
     let mut random = Random::new();

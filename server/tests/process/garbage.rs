@@ -133,7 +133,7 @@ fn requests_with_a_wrong_byte() {
             }
         }
     }
-    println!("{closed} of {MUTANTS} ended their connection");
+    eprintln!("{closed} of {MUTANTS} ended their connection");
     assert!(closed < MUTANTS / 2, "most are only refused");
     victim.must_live();
 }
@@ -182,7 +182,7 @@ fn frames_that_never_end() {
     // The last of them is heard before this is answered.
     Client::connect(victim.server.address).unwrap().close();
     let grown = victim.server.process.rss_mib().saturating_sub(before);
-    println!("{ENDLESS} announced frames of 1 MB cost {grown} MiB");
+    eprintln!("{ENDLESS} announced frames of 1 MB cost {grown} MiB");
     assert!(grown * 1024 < ENDLESS as u64 * ENDLESS_KIB_MAX, "{grown} MiB for what was only announced");
     clients.into_iter().for_each(Client::reset);
     victim.must_live();

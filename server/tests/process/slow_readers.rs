@@ -41,7 +41,7 @@ fn large_replies_that_nobody_reads_are_not_made() {
     }
     let_it_work(&server);
     let grown = server.process.peak_rss_mib().saturating_sub(before);
-    println!("{CLIENTS} clients that ask for {} MiB each and read nothing: {grown} MiB", (LARGE * REQUESTS) >> 20);
+    eprintln!("{CLIENTS} clients that ask for {} MiB each and read nothing: {grown} MiB", (LARGE * REQUESTS) >> 20);
     assert!(grown < CLIENTS as u64 * RSS_PER_CLIENT_MIB, "{grown} MiB");
     // They were only waiting: all of it comes, in order.
     for client in &mut clients {
@@ -75,7 +75,7 @@ fn large_reads_behind_a_write_are_answered_as_they_are_read() {
     client.send(&out).unwrap();
     let_it_work(&server);
     let grown = server.process.peak_rss_mib().saturating_sub(before);
-    println!("{} MiB asked for behind writes: {grown} MiB", (LARGE * REQUESTS * ROUNDS) >> 20);
+    eprintln!("{} MiB asked for behind writes: {grown} MiB", (LARGE * REQUESTS * ROUNDS) >> 20);
     for xid in expected {
         let reply = client.reply(PATIENCE).expect("a client that reads all of it");
         assert_eq!((reply.xid, reply.error), (xid, 0));
@@ -103,7 +103,7 @@ fn writes_whose_replies_nobody_reads_wait_in_the_socket() {
         let sending = scope.spawn(move || std::io::Write::write_all(&mut writer, &out));
         let_it_work(&server);
         let grown = server.process.peak_rss_mib().saturating_sub(before);
-        println!("{WRITES} writes without reading: {grown} MiB");
+        eprintln!("{WRITES} writes without reading: {grown} MiB");
         assert!(grown < RSS_MIB_MAX, "{grown} MiB");
         for xid in expected {
             let reply = client.reply(PATIENCE).unwrap();
@@ -138,7 +138,7 @@ fn a_watcher_that_does_not_read_its_events_is_closed() {
         sent += 1;
     }
     let grown = server.process.peak_rss_mib().saturating_sub(before);
-    println!("{sent} events of {PATH} bytes until the end: {grown} MiB");
+    eprintln!("{sent} events of {PATH} bytes until the end: {grown} MiB");
     assert!(sent > 50, "closed after {sent} events: a client that is a little slow must not be");
     assert!(grown < RSS_MIB_MAX, "{grown} MiB");
     assert!(slow.is_closed(PATIENCE));

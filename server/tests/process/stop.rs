@@ -89,7 +89,7 @@ fn a_stop_under_load_is_quick_and_loses_nothing() {
             let known: Vec<_> = writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
             (took, known)
         });
-        println!("{signal:?} with {CONNECTIONS} connections: {took:?}, {} creates acknowledged", known.len());
+        eprintln!("{signal:?} with {CONNECTIONS} connections: {took:?}, {} creates acknowledged", known.len());
         assert!(took < STOP_MAX, "{signal:?} took {took:?}");
         for mut client in idle {
             assert!(client.is_closed(PATIENCE), "a client was left without an end");

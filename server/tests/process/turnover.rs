@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use crate::support::client::four_letters;
 use crate::support::{Client, Folder, Server, ask, wait_until};
 
 const CONNECTIONS: usize = 20_000;
@@ -35,14 +34,6 @@ fn come_and_go(port: u16, thread: usize, count: usize) {
     }
 }
 
-/// A number that `mntr` tells.
-fn told(server: &Server, name: &str) -> u64 {
-    let text = four_letters(server.address, "mntr").unwrap();
-    let line = text.lines().find(|line| line.split('\t').next() == Some(name));
-    let number = line.and_then(|line| line.split('\t').nth(1)).and_then(|number| number.parse::<f64>().ok());
-    number.unwrap_or_else(|| panic!("no {name} in: {text}")) as u64
-}
-
 #[test]
 fn connections_leave_nothing_behind() {
     let folder = Folder::new();
@@ -55,14 +46,14 @@ fn connections_leave_nothing_behind() {
                 scope.spawn(move || come_and_go(port, thread, count / THREADS));
             }
         });
-        wait_until("all sessions are over", || told(&server, "zk_global_sessions") == 0);
+        wait_until("all sessions are over", || server.told("zk_global_sessions") == 0);
         wait_until("all connections are closed", || server.process.connections() == 0);
-        assert_eq!(told(&server, "zk_watch_count"), 0, "watches of closed connections");
-        assert_eq!(told(&server, "zk_num_alive_connections"), 1);
+        assert_eq!(server.told("zk_watch_count"), 0, "watches of closed connections");
+        assert_eq!(server.told("zk_num_alive_connections"), 1);
         server.process.rss_mib()
     };
     let settled = run(SETTLED);
     let after = run(CONNECTIONS - SETTLED);
-    println!("{settled} MiB after {SETTLED} connections, {after} MiB after {CONNECTIONS}");
+    eprintln!("{settled} MiB after {SETTLED} connections, {after} MiB after {CONNECTIONS}");
     assert!(after <= settled + GROWTH_MIB_MAX, "from {settled} to {after} MiB");
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::client::four_letters;
 use super::{Folder, PATIENCE, wait_until};
 
 /// Lines of the log that a failing test shows.
@@ -155,7 +156,7 @@ impl Drop for Process {
         if failed {
             let lines = self.log.lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let shown = lines.0.len().saturating_sub(LINES_SHOWN);
-            println!("--- process {}, last lines:\n{}", self.pid(), lines.0[shown..].join("\n"));
+            eprintln!("--- process {}, last lines:\n{}", self.pid(), lines.0[shown..].join("\n"));
         }
     }
 }
@@ -190,6 +191,14 @@ impl Server {
             address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
         }
         Ok(Self { process, address })
+    }
+
+    /// A number that `mntr` tells; the word must be on the white list.
+    pub(crate) fn told(&self, name: &str) -> u64 {
+        let text = four_letters(self.address, "mntr").unwrap();
+        let line = text.lines().find(|line| line.split('\t').next() == Some(name));
+        let number = line.and_then(|line| line.split('\t').nth(1)).and_then(|number| number.parse::<f64>().ok());
+        number.unwrap_or_else(|| panic!("no {name} in: {text}")) as u64
     }
 
     /// Kills it (SIGKILL), and waits until it is gone.

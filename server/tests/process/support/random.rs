@@ -9,7 +9,7 @@ impl Random {
         let given = std::env::var("ROOKEEPER_SEED").ok();
         let seed =
             given.map_or(u64::from(std::process::id()), |seed| seed.parse().expect("ROOKEEPER_SEED is no number"));
-        println!("ROOKEEPER_SEED={seed}");
+        eprintln!("ROOKEEPER_SEED={seed}");
         Self(seed)
     }
 

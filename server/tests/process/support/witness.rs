@@ -49,7 +49,7 @@ impl Witness {
     pub(crate) fn must_have_been_served(self) {
         self.stop.store(true, Ordering::Relaxed);
         let (requests, longest) = self.thread.join().expect("a client that behaved was not served");
-        println!("meanwhile {requests} writes and reads, the longest took {longest:?}");
+        eprintln!("meanwhile {requests} writes and reads, the longest took {longest:?}");
         assert!(longest < SERVED_WITHIN, "a client that behaved waited for {longest:?}");
     }
 }
