@@ -28,7 +28,7 @@ enum Command {
     /// Checks a data folder offline: every record, the image, and that they fit together.
     Verify(verify::VerifyArgs),
     /// Puts load on a server and tells how it coped.
-    Bench(rookeeper_bench::BenchArgs),
+    Bench(Box<rookeeper_bench::BenchArgs>),
 }
 
 /// Runs the process.
@@ -36,7 +36,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Server { words } => server::run(&words),
         Command::Verify(args) => verify::run(&args),
-        Command::Bench(args) => match rookeeper_bench::run(args) {
+        Command::Bench(args) => match rookeeper_bench::run(*args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 eprintln!("rookeeper bench: {error}");

@@ -13,7 +13,12 @@ use crate::runtime;
 pub(super) fn run(words: &[String]) -> ExitCode {
     let filter = EnvFilter::try_from_env("ROOKEEPER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ansi).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .with_target(false)
+        .init();
     let config = match configuration(words) {
         Ok(config) => config,
         Err(error) => {

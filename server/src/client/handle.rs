@@ -53,7 +53,12 @@ impl ConnectionState {
 }
 
 impl ConnectionHandle {
-    pub(super) fn new(id: ConnId, writer: OwnedWriteHalf, remote: SocketAddr, now: rookeeper_core::pipeline::Now) -> Self {
+    pub(super) fn new(
+        id: ConnId,
+        writer: OwnedWriteHalf,
+        remote: SocketAddr,
+        now: rookeeper_core::pipeline::Now,
+    ) -> Self {
         let machine = Connection::new(id, &java_address(remote.ip()));
         Self {
             id,

@@ -67,7 +67,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, seed: u64)
 }
 
 fn is_exhausted(error: &io::Error) -> bool {
-    let codes = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOBUFS, rustix::io::Errno::NOMEM];
+    let codes =
+        [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOBUFS, rustix::io::Errno::NOMEM];
     error.raw_os_error().is_some_and(|code| codes.iter().any(|known| known.raw_os_error() == code))
 }
 
@@ -90,11 +91,14 @@ fn admit(shared: &Arc<Shared>, throttle: &Throttle, stream: TcpStream, remote: S
         }
     };
     // A socket that cannot be set up is as good as a client that is gone; the task will notice.
-    if let Err(error) = stream.set_nodelay(true).and_then(|()| SockRef::from(&stream).set_keepalive(config.client_tcp_keep_alive)) {
+    if let Err(error) =
+        stream.set_nodelay(true).and_then(|()| SockRef::from(&stream).set_keepalive(config.client_tcp_keep_alive))
+    {
         tracing::debug!("cannot set up the connection of {remote}: {error}");
     }
     let (reader, writer) = stream.into_split();
-    let handle = Arc::new(ConnectionHandle::new(id, writer, SocketAddr::new(address, remote.port()), shared.clock.now()));
+    let handle =
+        Arc::new(ConnectionHandle::new(id, writer, SocketAddr::new(address, remote.port()), shared.clock.now()));
     shared.connections.insert(handle.clone());
     let frames = FrameDecoder::new(config.jute_max_buffer as usize);
     tokio::spawn(Task::new(shared.clone(), handle, reader, frames, throttle.clone()).run());

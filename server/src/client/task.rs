@@ -17,7 +17,10 @@ use tokio::time::Instant;
 
 use super::handle::ConnectionHandle;
 use super::handshake;
-use super::limits::{BATCH_REQUESTS_MAX, IN_FLIGHT_BYTES_MAX, OUT_BYTES_MAX, READ_BYTES, WAITING_BYTES_MAX, WAITING_READS_MAX, WAITING_REQUESTS_MAX};
+use super::limits::{
+    BATCH_REQUESTS_MAX, IN_FLIGHT_BYTES_MAX, OUT_BYTES_MAX, READ_BYTES, WAITING_BYTES_MAX, WAITING_READS_MAX,
+    WAITING_REQUESTS_MAX,
+};
 use super::throttle::Throttle;
 use crate::admin::four_letter;
 use crate::runtime::Shared;
@@ -259,8 +262,7 @@ impl Task {
             Phase::Open => {}
         }
         let mut watches = LazyWatches { shared, guard: None };
-        let mut view =
-            ReadView { tree: &tree, watches: &mut watches, rules: &shared.connection_rules, now_ms };
+        let mut view = ReadView { tree: &tree, watches: &mut watches, rules: &shared.connection_rules, now_ms };
         let mut served = 0;
         let next = loop {
             let machine = &mut state.machine;

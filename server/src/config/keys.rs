@@ -285,9 +285,8 @@ const fn refused_unless(unless: &'static [&'static str], why: &'static str) -> S
 const ENSEMBLE: Status =
     Status::Accepted("has a meaning among several servers only; one server alone does not read it");
 
-const PURGED: Status = Status::Accepted(
-    "there is one image, and segments of the log go by themselves once the image has what is in them",
-);
+const PURGED: Status =
+    Status::Accepted("there is one image, and segments of the log go by themselves once the image has what is in them");
 
 const CLIENT_LIBRARY: Status =
     Status::Accepted("read by the client library only, in Java too; a server has no use for it");

@@ -173,8 +173,7 @@ impl LogThread {
                     let mut watches = shared.watches.lock();
                     let touched = std::mem::take(&mut self.touched);
                     let mut delivery = delivery::Delivery::new(&shared, &connections, touched);
-                    let more =
-                        core.pipeline.commit(&mut tree, &mut watches, &mut delivery, self.durable, APPLY_MAX);
+                    let more = core.pipeline.commit(&mut tree, &mut watches, &mut delivery, self.durable, APPLY_MAX);
                     self.touched = delivery.into_touched();
                     more
                 };

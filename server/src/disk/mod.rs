@@ -7,5 +7,5 @@ mod znode_record;
 
 pub(crate) use image::ImageThread;
 pub(crate) use log::{ImageProgress, LogThread};
-pub(crate) use recovery::{RecoveredState, recover, store_options};
 pub(crate) use recovery::verify;
+pub(crate) use recovery::{RecoveredState, recover, store_options};

@@ -117,7 +117,9 @@ impl Replay for Rebuild {
         }
         tree.apply(&entry, &mut self.changes, &mut ());
         if self.strict && tree.digest_mismatches() > 0 {
-            return Err(format!("transaction {zxid:#x} leaves another tree than it did at first: the digests differ").into());
+            return Err(
+                format!("transaction {zxid:#x} leaves another tree than it did at first: the digests differ").into()
+            );
         }
         Ok(())
     }

@@ -42,7 +42,10 @@ impl<'a> Delivery<'a> {
         let mut state = handle.state.lock();
         act(&mut state.machine);
         if state.machine.unread_event_bytes() > UNREAD_EVENT_BYTES_MAX {
-            tracing::warn!("closing {}: its client left {UNREAD_EVENT_BYTES_MAX} bytes of watch events unread", handle.remote);
+            tracing::warn!(
+                "closing {}: its client left {UNREAD_EVENT_BYTES_MAX} bytes of watch events unread",
+                handle.remote
+            );
             state.machine.out.clear();
             state.machine.end();
         }

@@ -13,4 +13,3 @@ mod tick;
 pub use clock::Clock;
 pub(crate) use shared::{CoreState, PendingLog, Shared};
 pub use start::{ServerError, Started, start};
-

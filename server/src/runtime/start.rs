@@ -140,10 +140,8 @@ pub fn start(config: ServerConfig) -> Result<Started, ServerError> {
         }
     }
     // The port first: a second server on the same port must not touch the data.
-    let listener = client::bind(&config).map_err(|source| ServerError::Listen {
-        address: config.client_address.socket.to_string(),
-        source,
-    })?;
+    let listener = client::bind(&config)
+        .map_err(|source| ServerError::Listen { address: config.client_address.socket.to_string(), source })?;
     prepare_dirs(&config)?;
     let seed = random_seed();
     let began = Instant::now();

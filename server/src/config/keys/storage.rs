@@ -143,7 +143,13 @@ pub(super) static KEYS: &[Key] = &[
         "How long such a request waits before it looks again, ms",
         Honoured,
     ),
-    property("request_throttle_drop_stale", Kind::Bool, "true", "Drops requests whose connection is gone", Accepted("requests of a closed connection never enter the pipeline")),
+    property(
+        "request_throttle_drop_stale",
+        Kind::Bool,
+        "true",
+        "Drops requests whose connection is gone",
+        Accepted("requests of a closed connection never enter the pipeline"),
+    ),
     property(
         "request_stale_connection_check",
         Kind::Bool,
