@@ -76,13 +76,15 @@ fn large_reads_behind_a_write_are_few() {
     }
     client.send(&out).unwrap();
     let_it_work(&server);
-    let grown = server.process.peak_rss_mib().saturating_sub(before);
-    eprintln!("{} MiB asked for behind writes: {grown} MiB", (LARGE * REQUESTS * ROUNDS) >> 20);
     for xid in expected {
         let reply = client.reply(PATIENCE).expect("a client that reads all of it");
         assert_eq!((reply.xid, reply.error), (xid, 0));
     }
-    assert!(grown < (WAITING_READS_MAX * LARGE as u64 >> 20) + 2 * RSS_PER_CLIENT_MIB, "{grown} MiB");
+    let grown = server.process.peak_rss_mib().saturating_sub(before);
+    eprintln!("{} MiB asked for behind writes: {grown} MiB", (LARGE * REQUESTS * ROUNDS) >> 20);
+    // A buffer grows by doubling.
+    let allowed = ((WAITING_READS_MAX * LARGE as u64) >> 20).next_power_of_two() + 4 * RSS_PER_CLIENT_MIB;
+    assert!(grown < allowed, "{grown} MiB, {allowed} are allowed");
     witness.must_have_been_served();
 }
 

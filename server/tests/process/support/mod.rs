@@ -29,7 +29,7 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 /// Tells that a test cannot run here, past the harness, which hides what a passing test prints.
 pub(crate) fn not_run(what: &str, why: &str) {
     assert!(std::env::var_os("ROOKEEPER_RUN_ALL").is_none(), "ROOKEEPER_RUN_ALL is set, but {what} cannot run: {why}");
-    writeln!(std::io::stderr(), "NOT RUN: {what}: {why}").unwrap();
+    std::io::stderr().write_all(format!("NOT RUN: {what}: {why}\n").as_bytes()).unwrap();
 }
 
 /// Lets this process, and so the servers it starts, have `count` open files. False if the system refuses.
