@@ -1,0 +1,214 @@
+#!/usr/bin/env bash
+# Installs what the tests need on a Debian machine with Rust, and runs all of them:
+#
+#   compat-tests/run.sh                everything; from nothing in less than an hour on two cores
+#   compat-tests/run.sh fuzz clients   only these stages; --list names them
+#
+# What takes long to get is kept outside the checkout, in $ROOKEEPER_CACHE (default ~/.cache/rookeeper), and is not
+# needed. A stage that fails shows the end of its log; the others still run. The last line counts everything: each test
+# of Rust and of the clients' suites, each rule, each check. Nothing is counted that did not run.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
+top=$PWD
+cache=${ROOKEEPER_CACHE:-$HOME/.cache/rookeeper}
+export ROOKEEPER_CACHE=$cache CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
+export CARGO_TERM_COLOR=never
+export ROOKEEPER_BIN=$CARGO_TARGET_DIR/release/rookeeper PATH=$PATH:$HOME/.cargo/bin:$cache/tools/bin
+# Thousands of connections in some tests; where the limit cannot be raised they say so themselves.
+ulimit -Sn "$(ulimit -Hn)" 2>/dev/null
+
+# What the whole may take, in minutes; longer than that is said, not punished.
+readonly BUDGET_MINUTES=60
+# Lines of a failed stage's log that are shown.
+readonly LOG_TAIL_LINES=150
+# Of cargo-deny: what it finds must not depend on the day.
+readonly CARGO_DENY=0.20.2
+# How often the crash test kills the server, and how long each fuzz target runs.
+export ROOKEEPER_CRASH_CYCLES=${ROOKEEPER_CRASH_CYCLES:-200}
+fuzz_seconds=${ROOKEEPER_FUZZ_SECONDS:-15}
+
+# One profile for everything: dependencies, RocksDB above all, are compiled once.
+cargo_release=(--locked --release)
+
+### Stages. Each is a function whose output is its log. It tells how it went by its exit code, and by lines that count.
+
+stage_provision() {
+    wait "$provisioning"
+    local code=$?
+    cat "$logs/provisioning"
+    return $code
+}
+
+stage_format() {
+    cargo fmt --all --check -- --color never && cargo fmt --manifest-path protocol/fuzz/Cargo.toml --check -- --color never
+}
+
+stage_guards() { compat-tests/guards.sh; }
+
+stage_build() { server/run.sh --build; }
+
+stage_clippy() {
+    cargo clippy "${cargo_release[@]}" --workspace --all-targets -- -D warnings
+}
+
+stage_docs() {
+    RUSTDOCFLAGS='-D warnings' cargo doc "${cargo_release[@]}" --workspace --no-deps
+}
+
+stage_deny() {
+    if ! cargo deny --version >/dev/null 2>&1; then
+        cargo install cargo-deny --locked --version "$CARGO_DENY" --root "$cache/tools" --target-dir "$CARGO_TARGET_DIR/tools" ||
+            return 1
+        rm -rf "$CARGO_TARGET_DIR/tools"
+    fi
+    cargo deny --locked check bans licenses sources
+}
+
+stage_advisories() {
+    # The database is in a repository of its own. `fetch` brings it up to date where the network reaches it.
+    if ! timeout 60 cargo deny fetch db && [ -z "$(find "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs" -name '*.md' -print -quit 2>/dev/null)" ]; then
+        echo 'skipped: the database of advisories cannot be reached, and none is here'
+        echo '0 passed, 0 failed, 1 skipped'
+        return 0
+    fi
+    cargo deny --locked --offline check advisories && echo '1 passed, 0 failed'
+}
+
+stage_unit() {
+    cargo test "${cargo_release[@]}" --no-fail-fast --workspace --exclude rookeeper-compat-tests
+}
+
+stage_fuzz() { protocol/fuzz/run.sh "$fuzz_seconds"; }
+
+stage_compare() {
+    cargo test "${cargo_release[@]}" --no-fail-fast -p rookeeper-compat-tests -- --skip nothing_acknowledged_is_lost
+}
+
+stage_crash() {
+    cargo test "${cargo_release[@]}" -p rookeeper-compat-tests --test crash -- --nocapture
+}
+
+stage_clients() {
+    COMPAT_LOGS=$logs/clients compat-tests/clients/run-all.sh "$ROOKEEPER_BIN server"
+}
+
+stage_docker() { docker/test.sh; }
+
+stage_bench() { python3 compat-tests/bench/compare.py --quick; }
+
+# Name, longest time in minutes, what its outcome is: `check` counts as one by its exit code, `cargo` and `lines` are
+# counted from what they print.
+stages='
+format      5 check
+guards      5 lines
+build      40 check
+clippy     15 check
+docs       15 check
+deny       15 check
+advisories  5 lines
+unit       20 cargo
+fuzz       15 lines
+provision  20 check
+compare    20 cargo
+crash      15 cargo
+clients    30 lines
+docker     20 lines
+bench      15 check
+'
+
+### Counting
+
+passed=0 failed=0 skipped=0 broken=()
+
+# counted KIND LOG CODE: sets `counts` to what a stage's log tells: passed, failed, skipped.
+counted() {
+    local kind=$1 log=$2 code=$3 line
+    case $kind in
+        check) counts=(0 0 0); [ "$code" != 0 ] || counts=(1 0 0) ;;
+        cargo)
+            # test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+            read -ra counts < <(awk '/^test result: /{ p += $4; f += $6; s += $8 } END { print p + 0, f + 0, s + 0 }' "$log")
+            ;;
+        lines)
+            line=$(grep -Eo '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?' "$log" | tail -n 1)
+            read -ra counts < <(tr -c '0-9\n' ' ' <<<"${line:-0 0 0}")
+            counts[2]=${counts[2]:-0}
+            ;;
+    esac
+    # A stage that counts nothing did nothing; one that fails without a failure died.
+    if [ "${counts[1]}" = 0 ] && { [ "$code" != 0 ] || [ $((counts[0] + counts[2])) = 0 ]; }; then counts[1]=1; fi
+}
+
+# run_stage NAME MINUTES KIND
+run_stage() {
+    local name=$1 minutes=$2 kind=$3 began=$SECONDS log=$logs/$1 code watchdog stage
+    printf '%-11s' "$name"
+    # In a group of its own, so that one that hangs can be ended with all it has started.
+    set -m
+    "stage_$name" >"$log" 2>&1 </dev/null &
+    stage=$!
+    set +m
+    { sleep $((minutes * 60)) && echo "ended after $minutes minutes" >>"$log" && kill -KILL -- "-$stage"; } >/dev/null 2>&1 &
+    watchdog=$!
+    wait "$stage" 2>/dev/null
+    code=$?
+    pkill -P "$watchdog" 2>/dev/null
+    kill "$watchdog" 2>/dev/null
+    counted "$kind" "$log" "$code"
+    passed=$((passed + counts[0])) failed=$((failed + counts[1])) skipped=$((skipped + counts[2]))
+    printf '%5d passed %4d failed %3d skipped %6d s\n' "${counts[@]}" $((SECONDS - began))
+    grep -h '^skipped: ' "$log"
+    if [ "${counts[1]}" != 0 ]; then
+        broken+=("$name")
+        printf -- '--- the end of %s\n' "$log"
+        tail -n $LOG_TAIL_LINES "$log"
+        printf -- '---\n'
+    fi
+}
+
+### Set-up
+
+if [ "${1:-}" = --list ]; then
+    awk 'NF { print $1 }' <<<"$stages"
+    exit 0
+fi
+for name in "$@"; do
+    grep -Eq "^$name +[0-9]+ " <<<"$stages" || { echo "no stage '$name'; --list names them" >&2; exit 2; }
+done
+wanted() { [ $# = 1 ] || [[ " ${*:2} " == *" $1 "* ]]; }
+
+logs=$(mktemp -d "${TMPDIR:-/tmp}/rookeeper-tests.XXXXXX")
+provisioning=
+finish() {
+    [ -z "$provisioning" ] || kill "$provisioning" 2>/dev/null
+    if [ $failed = 0 ]; then rm -rf "$logs"; else echo "logs are kept in $logs" >&2; fi
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+command -v cargo >/dev/null || { echo 'no cargo: install Rust 1.95 or newer, for example with rustup' >&2; exit 1; }
+for component in rustfmt clippy; do
+    cargo "${component/rustfmt/fmt}" --version >/dev/null 2>&1 || rustup component add "$component" ||
+        echo "no $component, and rustup cannot add it: its stage will fail" >&2
+done
+if command -v dpkg-query >/dev/null; then
+    # python3: the suites that play zkCli.sh and measure; the rest is for the build (see server/run.sh).
+    server/packages.sh ca-certificates g++ make libclang-dev python3 || exit 1
+fi
+# Downloads go on while the compiler works. Not two of apt at the same time: the packages above are there now.
+if wanted provision "$@"; then
+    compat-tests/provision/provision.sh >"$logs/provisioning" 2>&1 </dev/null &
+    provisioning=$!
+fi
+
+while read -r name minutes kind; do
+    [ -n "$name" ] && wanted "$name" "$@" || continue
+    run_stage "$name" "$minutes" "$kind"
+done <<<"$stages"
+
+printf 'total: %d min %d s' $((SECONDS / 60)) $((SECONDS % 60))
+[ $SECONDS -le $((BUDGET_MINUTES * 60)) ] || printf ', more than the %d min it should take' $BUDGET_MINUTES
+echo
+[ ${#broken[@]} = 0 ] || echo "failed: ${broken[*]}"
+echo "$passed passed, $failed failed$([ $skipped = 0 ] || echo ", $skipped skipped")"
+[ $failed = 0 ]
