@@ -20,6 +20,7 @@
 //! | `COMPAT_SUBJECT=java` | compares Apache ZooKeeper with itself, which proves that the comparison is deterministic |
 //! | `COMPAT_TRANSCRIPTS` | a folder that gets each script's transcript of both servers |
 //! | `ROOKEEPER_SEED` | one seed for the random scripts, in place of the usual ones |
+//! | `ROOKEEPER_SEEDS` | how many new seeds the clock gives beside the fixed ones; default 1 |
 //! | `ROOKEEPER_CRASH_CYCLES` | how often the crash test kills the server |
 
 pub mod body;

@@ -108,7 +108,7 @@ impl<'s> Player<'s> {
                 self.conns.insert(conn.clone(), Conn { client, pending: VecDeque::new(), session: None });
             }
             Step::Hello(conn, hello) => {
-                let bytes = self.hello(hello)?;
+                let bytes = self.hello(hello);
                 self.send(conn, &crate::raw_client::frame(&bytes), Some(Pending::Hello));
             }
             Step::Send(conn, number, request) => {
@@ -132,17 +132,7 @@ impl<'s> Player<'s> {
             Step::Settle(conn) => self.settle(conn),
             Step::SettleAfterSession(conn) => {
                 self.settle(conn);
-                // Events of one transaction have its zxid at the end of their text; what else there is keeps its place.
-                let event = |entry: &Entry| {
-                    entry
-                        .text
-                        .split_once(": event ")
-                        .and_then(|(_, event)| event.split_once(" zxid=").map(|(_, zxid)| zxid.to_owned()))
-                };
-                for together in self.entries.chunk_by_mut(|one, next| event(one).is_some() && event(one) == event(next))
-                {
-                    together.sort_by(|one, next| one.text.cmp(&next.text));
-                }
+                sort_events(&mut self.entries);
             }
             Step::Closed(conn) => {
                 let end = Instant::now() + PATIENCE;
@@ -164,11 +154,12 @@ impl<'s> Player<'s> {
         Ok(())
     }
 
-    fn hello(&self, hello: &Hello) -> Result<Vec<u8>, String> {
+    fn hello(&self, hello: &Hello) -> Vec<u8> {
         let id = match &hello.session {
             Session::New => 0,
             Session::Unknown(id) => *id,
-            Session::Of(conn) => *self.last_session.get(conn).ok_or(format!("{conn} never had a session"))?,
+            // A script that was cut down to its essence may resume what it never had.
+            Session::Of(conn) => self.last_session.get(conn).copied().unwrap_or(1),
         };
         let right = if id == 0 { [0; 16] } else { password(id) };
         let sent = match &hello.password {
@@ -179,7 +170,7 @@ impl<'s> Player<'s> {
         let body = Body::new().int(hello.protocol_version).long(seen).int(hello.timeout_ms).long(id).buffer(sent);
         let mut bytes = body.raw(hello.read_only.as_slice()).raw(&hello.trailing).bytes(0);
         bytes.truncate(hello.cut.unwrap_or(bytes.len()));
-        Ok(bytes)
+        bytes
     }
 
     fn send(&mut self, name: &str, bytes: &[u8], pending: Option<Pending>) {
@@ -248,7 +239,12 @@ impl<'s> Player<'s> {
             Some(Pending::Request { number, op }) if op == OpCode::CreateSession.number() && number != 0 => {
                 self.view.connect_response(&bytes)
             }
-            Some(Pending::Request { op, .. }) => self.view.reply(op, &bytes),
+            Some(Pending::Request { op, .. }) => {
+                if op == OpCode::CloseSession.number() {
+                    sort_events(&mut self.entries);
+                }
+                self.view.reply(op, &bytes)
+            }
             None if number == Some(xid::NOTIFICATION) => self.view.event(&bytes),
             // Sent by the script as bytes, if at all: what it was is not known here.
             None => self.view.reply(OpCode::Notification.number(), &bytes),
@@ -335,6 +331,17 @@ impl<'s> Player<'s> {
         }
         self.control.close()?;
         Ok(self.entries)
+    }
+}
+
+/// Puts neighbouring events of one transaction into the order of their text.
+fn sort_events(entries: &mut [Entry]) {
+    let zxid = |entry: &Entry| {
+        let (_, event) = entry.text.split_once(": event ")?;
+        event.split_once(" zxid=").map(|(_, zxid)| zxid.to_owned())
+    };
+    for together in entries.chunk_by_mut(|one, next| zxid(one).is_some() && zxid(one) == zxid(next)) {
+        together.sort_by(|one, next| one.text.cmp(&next.text));
     }
 }
 

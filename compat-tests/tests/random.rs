@@ -111,8 +111,10 @@ fn compare_all(pair: &Shared, extended: bool) {
     if let Ok(seed) = std::env::var("ROOKEEPER_SEED") {
         return compare(pair, seed.parse().expect("ROOKEEPER_SEED is not a number"), extended);
     }
-    let fresh = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-    for seed in SEEDS.chain([fresh]) {
+    let fresh =
+        std::env::var("ROOKEEPER_SEEDS").map_or(1, |count| count.parse().expect("ROOKEEPER_SEEDS is not a number"));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+    for seed in SEEDS.chain(now..now + fresh) {
         compare(pair, seed, extended);
     }
 }
