@@ -111,7 +111,7 @@ mod tests {
         Line {
             interest: 1,
             queued: 0,
-            session: Some(SessionId(0x1_0000_4e92_e600_00)),
+            session: Some(SessionId(0x0100_004e_92e6_0000)),
             timeout_ms: 30_000,
             established_ms: 1_795_245_380_515,
             stats: ConnectionStats::default(),

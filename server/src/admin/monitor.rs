@@ -100,3 +100,45 @@ fn quotas(tree: &Tree) -> BTreeMap<String, QuotaFacts> {
     }
     quotas
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    use rookeeper_core::tree::TreeRules;
+    use rookeeper_protocol::types::{Acl, ExtendedTypes, StatPersisted, Zxid};
+
+    #[test]
+    fn quotas_are_added_up_by_their_top_znode() {
+        let extended_types = ExtendedTypes { enabled: false, emulate_353: false };
+        let mut loader = Tree::loader(TreeRules { extended_types, digest: true }, 1);
+        let znodes = [
+            ("/zookeeper", ""),
+            ("/zookeeper/quota", ""),
+            ("/zookeeper/quota/a", ""),
+            ("/zookeeper/quota/a/zookeeper_limits", "count=5,bytes=-1=;byteHardLimit=70;countHardLimit=-1"),
+            ("/zookeeper/quota/a/zookeeper_stats", "count=2,bytes=20"),
+            ("/zookeeper/quota/a/b", ""),
+            ("/zookeeper/quota/a/b/zookeeper_limits", "count=1,bytes=3=;countHardLimit=9"),
+            ("/zookeeper/quota/c", ""),
+            ("/zookeeper/quota/c/zookeeper_limits", "no quota"),
+            ("/zookeeper/quota/zookeeper_stats", "count=9,bytes=9"),
+        ];
+        for (path, data) in znodes {
+            loader.add(path, Some(data.as_bytes()), &[Acl::open()].into(), StatPersisted::default()).unwrap();
+        }
+        // Loading counts again what lies at /a, which is nothing.
+        let quotas = quotas(&loader.finish(Zxid(1)));
+        let expected =
+            QuotaFacts { bytes_limit: Some(73), count_used: Some(0), count_limit: Some(14), bytes_used: Some(0) };
+        assert_eq!(quotas, BTreeMap::from([("a".to_owned(), expected)]));
+    }
+
+    #[test]
+    fn open_files_are_counted() {
+        let (before, max) = open_files();
+        let _file = tempfile::tempfile().unwrap();
+        assert!(open_files().0 > 0 && before < max);
+    }
+}

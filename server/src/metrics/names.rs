@@ -191,3 +191,59 @@ fn tell_summary(name: &str, summary: &Summary, count: u64, tell: &mut impl FnMut
     tell(&format!("cnt_{name}"), Whole(count as i64));
     tell(&format!("sum_{name}"), Whole(summary.total()));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_told_once_with_its_value() {
+        let stats = ServerStats::new();
+        stats.quota_exceeded("/b/c");
+        stats.flushed(3, std::time::Duration::from_millis(2));
+        stats.flushed(4, std::time::Duration::from_millis(3));
+        stats.read_latency.add_many(0, 99);
+        stats.read_latency.add(60);
+        let facts = Facts {
+            stats: &stats,
+            core: CoreCounts { changes_queued: 5, changes_removed: 4, digest_mismatches: 1 },
+            uptime_ms: 100,
+            connections: 2,
+            outstanding: 3,
+            znodes: 5,
+            ephemerals: 1,
+            data_size: 44,
+            watches: 6,
+            sessions: 7,
+            open_files: 20,
+            open_files_max: 1024,
+            quotas: vec![("a".to_owned(), QuotaFacts { count_limit: Some(8), ..QuotaFacts::default() })],
+        };
+        let mut told = Vec::new();
+        for_each(&facts, |name, value| told.push((name.to_owned(), value)));
+        let mut names: Vec<_> = told.iter().map(|(name, _)| name.as_str()).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!((names.len(), count), (count, 24 + 1 + 18 + 1 + 12 * 5 + 2 * 9));
+        let expected = [
+            ("approximate_data_size", Whole(44)),
+            ("a_quota_count_limit_per_namespace", Whole(8)),
+            ("b_quota_exceeded_error_per_namespace", Whole(1)),
+            ("digest_mismatches_count", Whole(1)),
+            ("sync_processor_request_queued", Whole(7)),
+            ("avg_fsynctime", Fraction(2.5)),
+            ("min_fsynctime", Whole(2)),
+            ("max_fsynctime", Whole(3)),
+            ("cnt_fsynctime", Whole(2)),
+            ("sum_fsynctime", Whole(5)),
+            ("avg_readlatency", Fraction(0.6)),
+            ("p99_readlatency", Whole(59)),
+            ("p999_readlatency", Whole(60)),
+            ("p50_updatelatency", Whole(0)),
+        ];
+        for (name, value) in expected {
+            assert!(told.contains(&(name.to_owned(), value)), "{name} is not {value:?} in {told:?}");
+        }
+    }
+}

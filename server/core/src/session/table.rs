@@ -215,6 +215,18 @@ mod tests {
     }
 
     #[test]
+    fn sessions_and_their_buckets_can_be_walked() {
+        let mut table = SessionTable::new(1000);
+        table.track(B, 2500, None, 100);
+        table.track(A, 500, None, 100);
+        let buckets = |after| table.iter_after(after).map(|(id, session)| (id, session.bucket_ms())).collect::<Vec<_>>();
+        assert_eq!(buckets(None), [(A, Some(1000)), (B, Some(3000))]);
+        assert_eq!((buckets(Some(A)), buckets(Some(B))), (vec![(B, Some(3000))], vec![]));
+        assert_eq!(table.expire(1000, |_| None), [A]);
+        assert_eq!(table.get(A).and_then(Session::bucket_ms), None);
+    }
+
+    #[test]
     fn a_session_that_moved_is_not_detached_by_its_old_connection() {
         let mut table = SessionTable::new(1000);
         table.track(A, 2000, Some(ConnId(1)), 0);

@@ -450,3 +450,30 @@ impl Loader {
         self.tree
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn ephemerals_can_be_walked_from_anywhere() {
+        let extended_types = ExtendedTypes { enabled: false, emulate_353: false };
+        let mut loader = Tree::loader(TreeRules { extended_types, digest: true }, 1);
+        let open: AclList = [Acl::open()].into();
+        for (path, owner) in [("/b", 7), ("/a", 5), ("/c", 7), ("/d", 0)] {
+            let stat = StatPersisted { ephemeral_owner: owner, ..StatPersisted::default() };
+            loader.add(path, None, &open, stat).unwrap();
+        }
+        let tree = loader.finish(Zxid(1));
+        let all: Vec<_> = tree.ephemerals_after(None).collect();
+        let told: Vec<_> = all.iter().map(|(session, id)| (session.0, tree.path(*id))).collect();
+        assert_eq!(told, [(5, "/a".to_owned()), (7, "/b".to_owned()), (7, "/c".to_owned())]);
+        for (index, place) in all.iter().enumerate() {
+            assert!(tree.ephemerals_after(Some(*place)).eq(all[index + 1..].iter().copied()));
+        }
+        // What was told last may be gone, and its owner with it.
+        let gone = (SessionId(6), ZnodeId(0));
+        assert_eq!((tree.ephemeral_owner_count(), tree.ephemerals_after(Some(gone)).count()), (2, 2));
+    }
+}
