@@ -8,12 +8,17 @@ provision=$clients/../provision
 : "${ZK_CONNECT:?set ZK_CONNECT to host:port of the server under test, or run this through with-server.sh}"
 export ROOKEEPER_CACHE=$cache ZK_CONNECT
 
-# A scratch folder, gone at the end; processes whose ids are put into `children` are ended with it.
+# A scratch folder, gone at the end. Stand-ins for a client's own server scripts write the ids of their processes into
+# $COMPAT_PIDS; one that a test has left behind is ended then. Its environment tells it from a later process of that id.
 work=$(mktemp -d "${TMPDIR:-/tmp}/compat-suite.XXXXXX")
-children=()
+export COMPAT_PIDS=$work/pids
 cleanup() {
     local pid
-    for pid in "${children[@]}"; do kill -9 "$pid" 2>/dev/null; done
+    if [ -e "$COMPAT_PIDS" ]; then
+        while read -r pid; do
+            grep -qsF "COMPAT_PIDS=$COMPAT_PIDS" "/proc/$pid/environ" && kill -9 "$pid"
+        done <"$COMPAT_PIDS"
+    fi
     rm -rf "$work"
 }
 trap cleanup EXIT

@@ -60,7 +60,7 @@ export SERVER_DIR SERVER_COMMAND SERVER_CTL=$SERVER_DIR/ctl ZK_CONNECT=127.0.0.1
 
 finish() {
     "$SERVER_CTL" kill9
-    [ -n "${KEEP_SERVER_DIR:-}" ] && echo "kept $SERVER_DIR" || rm -rf "$SERVER_DIR"
+    if [ -n "${KEEP_SERVER_DIR:-}" ]; then echo "kept $SERVER_DIR"; else rm -rf "$SERVER_DIR"; fi
 }
 trap finish EXIT
 trap 'exit 130' INT TERM

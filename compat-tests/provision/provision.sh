@@ -54,7 +54,12 @@ jars() {
     cat "$here/maven/pom.xml" "$here/maven/$module/pom.xml" > "$stamp"
 }
 
-part_zookeeper() { java_tools; jars zookeeper; }
+part_zookeeper() {
+    java_tools
+    # The zkCli suite plays its commands from Python.
+    command -v python3 >/dev/null || apt python3
+    jars zookeeper
+}
 part_curator() { part_zookeeper; jars curator; }
 part_kafka() { part_zookeeper; jars kafka; }
 part_dubbo() { part_zookeeper; jars dubbo; }
@@ -81,6 +86,7 @@ part_go() {
 
 part_kazoo() {
     local requirements=$here/kazoo-requirements.txt stamp=$cache/stamps/kazoo
+    command -v python3 >/dev/null || apt python3
     cmp -s "$requirements" "$stamp" && [ -d "$cache/kazoo/source" ] && return 0
     python3 -c 'import ensurepip, venv' 2>/dev/null || apt python3-venv
     say 'kazoo'

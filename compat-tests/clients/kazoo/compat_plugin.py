@@ -1,12 +1,17 @@
 """pytest plugin of the kazoo suite: gives each worker ports of its own and prints the results in the suites' form.
 
 Environment: COMPAT_SKIPPED names the list of tests to leave out, `NODE_ID reason` on each line; COMPAT_RESULTS the file
-for the result lines. A skip that the list does not name counts as a failure: nothing may be left out unseen.
+for the results, as JSON from test to line, to which a second run of some tests adds. A skip that the list does not name
+counts as a failure: nothing may be left out unseen.
+
+As a program, `compat_plugin.py failed|print RESULTS`: the tests that failed, or the result lines and the count.
 """
 
+import json
 import os
 import random
 import socket
+import sys
 
 import pytest
 
@@ -56,29 +61,48 @@ class Results:
 
     def __init__(self):
         self.lines = {}
-        self.failed = set()
-        self.passed = set()
-        self.skipped = set()
+
+    def failed(self, node):
+        return self.lines.get(node, "").startswith("FAIL")
 
     def pytest_runtest_logreport(self, report):
         node = report.nodeid
         if report.failed:
-            self.failed.add(node)
             self.lines[node] = "FAIL %s (%s)\n%s" % (node, report.when, report.longreprtext)
-        elif report.skipped and node not in self.failed:
+        elif report.skipped and not self.failed(node):
             reason = str(report.longrepr[2]) if isinstance(report.longrepr, tuple) else str(report.longrepr)
             if "listed: " in reason:
-                self.skipped.add(node)
                 self.lines[node] = "skip %s: %s" % (node, reason.split("listed: ")[1])
             else:
-                self.failed.add(node)
                 self.lines[node] = "FAIL %s: skipped, but not listed: %s" % (node, reason)
-        elif report.when == "call" and node not in self.failed:
-            self.passed.add(node)
+        elif report.when == "call" and not self.failed(node):
             self.lines[node] = "ok   %s" % node
 
     def pytest_sessionfinish(self):
-        with open(os.environ["COMPAT_RESULTS"], "w", encoding="utf-8") as out:
-            for node in sorted(self.lines):
-                out.write(self.lines[node] + "\n")
-            out.write("%d passed, %d failed\n" % (len(self.passed - self.failed), len(self.failed)))
+        path = os.environ["COMPAT_RESULTS"]
+        before = read(path) if os.path.exists(path) else {}
+        with open(path, "w", encoding="utf-8") as out:
+            json.dump({**before, **self.lines}, out)
+
+
+def read(path):
+    with open(path, encoding="utf-8") as lines:
+        return json.load(lines)
+
+
+def main():
+    what, path = sys.argv[1:]
+    lines = read(path)
+    failed = sorted(node for node, line in lines.items() if line.startswith("FAIL"))
+    if what == "failed":
+        print("\n".join(failed))
+        return 0
+    for node in sorted(lines):
+        print(lines[node])
+    passed = sum(line.startswith("ok ") for line in lines.values())
+    print("%d passed, %d failed" % (passed, len(failed)))
+    return 0 if passed and not failed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -15,9 +15,19 @@ export PATH=$suite/fake-java:$PATH PYTHONPATH=$work:$suite PYTHONDONTWRITEBYTECO
 export SERVER_COMMAND COMPAT_SKIPPED=$suite/skipped.txt COMPAT_RESULTS=$work/results
 # CI: kazoo takes the server's version from ZOOKEEPER_VERSION. The class path is that of fake-java, which needs none.
 export CI=true ZOOKEEPER_VERSION=3.9.5 ZOOKEEPER_CLUSTER_SIZE=1 ZOOKEEPER_CLASSPATH=unused
-timeout -k 10 900 "$python" -m pytest -p compat_plugin -p no:cacheprovider -n 2 --dist loadscope --timeout=120 -q --tb=short \
-    kazoo/tests "$@" >"$work/out" 2>&1
-code=$?
+# Some tests wait for seconds that are fixed in them, which a busy machine can exceed. A few that failed get a second
+# chance, one at a time; more than that is no accident.
+second_chances=8
+
+tests() {
+    timeout -k 10 900 "$python" -m pytest -p compat_plugin -p no:cacheprovider --timeout=120 -q --tb=short "$@" >>"$work/out" 2>&1
+}
+
+tests -n 2 --dist loadscope kazoo/tests "$@"
 [ -s "$work/results" ] || { tail -n 50 "$work/out"; echo "0 passed, 1 failed"; exit 1; }
-cat "$work/results"
-exit $code
+mapfile -t again < <("$python" "$suite/compat_plugin.py" failed "$work/results")
+if [ -n "${again[0]}" ] && [ ${#again[@]} -le $second_chances ]; then
+    printf 'once more: %s\n' "${again[@]}" >&2
+    tests "${again[@]}"
+fi
+"$python" "$suite/compat_plugin.py" print "$work/results"

@@ -3,4 +3,5 @@
 # the command in SERVER_COMMAND gets the configuration. SERVER_JVMFLAGS comes from the tests, and goes on as it is.
 set -euo pipefail
 : "${SERVER_COMMAND:?}"
+echo $$ >>"$COMPAT_PIDS"
 exec $SERVER_COMMAND "$2"
