@@ -163,6 +163,25 @@ fn a_znode_that_comes_and_goes_between_two_images_costs_nothing() {
 }
 
 #[test]
+fn what_a_znode_leaves_behind_is_used_again_by_one_only() {
+    let mut world = World::new();
+    let conn = world.connect();
+    for round in 0..3 {
+        for path in ["/a", "/a/x", "/b", "/b/y", "/b/y/z"] {
+            world.ok(conn, &create_as(OpCode::Create, path, None, &[Acl { perms: 31 - round, id: Acl::open().id }], 0));
+        }
+        let children = |path: &str| -> Vec<&str> { world.tree.children(world.tree.find(path).unwrap()).collect() };
+        assert_eq!((children("/a"), children("/b"), children("/b/y")), (vec!["x"], vec!["y"], vec!["z"]));
+        world.ok(conn, &set_acl("/a/x", &[Acl { perms: 2, id: Acl::open().id }], -1));
+        for path in ["/a/x", "/b/y/z", "/b/y", "/a", "/b"] {
+            world.ok(conn, &delete(path, -1));
+        }
+        // Lists that nobody uses any more go: there are the open one and the one of the configuration.
+        assert_eq!((world.tree.node_count(), world.tree.acls().len()), (5, 2));
+    }
+}
+
+#[test]
 fn what_is_deleted_and_created_again_between_two_images_is_written_anew() {
     let mut world = World::new();
     let conn = world.connect();
