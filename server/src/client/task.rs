@@ -168,6 +168,8 @@ impl Task {
                 }
             }
             written += text.len();
+            // The next piece of a long answer comes after the other connections of this thread.
+            tokio::task::yield_now().await;
         }
         self.shared.stats.sent.fetch_add(four_letter::packets(written), Ordering::Relaxed);
         Ok(())

@@ -160,8 +160,10 @@ impl ServerStats {
     pub(crate) fn recovered(&self, report: &Recovered, took: Duration) {
         self.load_time.add_time(took);
         self.load_image_time.add_time(report.image_time);
-        self.load_log_time.add_time(report.log_time);
-        self.loaded_transactions.add(report.replayed as i64);
+        if !report.created {
+            self.load_log_time.add_time(report.log_time);
+            self.loaded_transactions.add(report.replayed as i64);
+        }
     }
 
     /// The throttle of new sessions was asked, and lacks so many tokens.

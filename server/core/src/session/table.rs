@@ -219,7 +219,8 @@ mod tests {
         let mut table = SessionTable::new(1000);
         table.track(B, 2500, None, 100);
         table.track(A, 500, None, 100);
-        let buckets = |after| table.iter_after(after).map(|(id, session)| (id, session.bucket_ms())).collect::<Vec<_>>();
+        let buckets =
+            |after| table.iter_after(after).map(|(id, session)| (id, session.bucket_ms())).collect::<Vec<_>>();
         assert_eq!(buckets(None), [(A, Some(1000)), (B, Some(3000))]);
         assert_eq!((buckets(Some(A)), buckets(Some(B))), (vec![(B, Some(3000))], vec![]));
         assert_eq!(table.expire(1000, |_| None), [A]);

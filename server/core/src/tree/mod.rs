@@ -1,7 +1,7 @@
 //! The tree of znodes in memory: the truth for reads (`DataTree`).
 //!
 //! A tree knows znodes, their ACLs, who owns which ephemeral, and quotas. It does not know watches, sessions
-//! or requests: [`Tree::apply`](apply) makes a change and tells an [`Observer`] what happened.
+//! or requests: [`Tree::apply`] makes a change and tells an [`Observer`] what happened.
 
 mod apply;
 mod arena;

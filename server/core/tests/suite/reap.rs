@@ -61,6 +61,29 @@ fn a_ttl_counts_from_the_last_change_of_the_data() {
 }
 
 #[test]
+fn what_clients_deleted_is_no_candidate_nor_what_takes_its_place() {
+    let (mut world, conn) = world();
+    for request in [container("/c"), create_ttl("/t", CreateMode::PersistentWithTtl, 5), persistent("/c/x")] {
+        world.ok(conn, &request);
+    }
+    for path in ["/c/x", "/c", "/t"] {
+        world.ok(conn, &delete(path, -1));
+    }
+    assert_eq!(candidates(&world, &NEVER, 1000), [""; 0]);
+    for path in ["/c", "/t", "/c/x", "/t/x"] {
+        world.ok(conn, &persistent(path));
+    }
+    for path in ["/c/x", "/t/x"] {
+        world.ok(conn, &delete(path, -1));
+    }
+    assert_eq!(candidates(&world, &ReapRules { never_used_ms_max: 1 }, 1000), [""; 0]);
+    // Those of an image are found again.
+    world.ok(conn, &create_ttl("/t2", CreateMode::PersistentWithTtl, 5));
+    world.tree = super::replay::reload(&world.tree, 8);
+    assert_eq!(candidates(&world, &NEVER, 1000), ["/t2"]);
+}
+
+#[test]
 fn the_removal_is_a_transaction_of_nobody() {
     let (mut world, conn) = world();
     world.ok(conn, &container("/c"));

@@ -117,6 +117,21 @@ fn silence_ends_a_session() {
 }
 
 #[test]
+fn a_session_that_is_heard_of_waits_in_a_later_bucket() {
+    let mut world = World::new();
+    let conn = world.connect();
+    let session = world.session(conn);
+    world.hang_up(conn);
+    world.pass(5000);
+    assert!(world.pipeline.sessions.touch(session, 10_000, 5000));
+    assert_eq!(world.pipeline.sessions.next_deadline_ms(), Some(16_000));
+    world.pass(10_999);
+    assert_eq!(world.expire(0), []);
+    world.pass(1);
+    assert_eq!(world.expire(0), [session]);
+}
+
+#[test]
 fn a_connection_closes_without_a_word_when_its_session_expires() {
     let mut world = World::new();
     let conn = world.connect();
