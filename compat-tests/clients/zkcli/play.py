@@ -35,6 +35,7 @@ SESSION_TIMEOUT_MS = "600000"
 MARK_COMMAND = "printwatches"
 # Some commands end their output without a line's end.
 MARK = re.compile(r"^(.*)printwatches is (on|off)$")
+NOT_CONNECTED = "Not connected"
 EVENT = re.compile(r"^WatchedEvent state:")
 
 BANNER = re.compile(r"^(Welcome to ZooKeeper!|JLine support is disabled|Connecting to .*|WATCHER::|)$")
@@ -129,7 +130,8 @@ class Session:
             self.events.append(normalise(line))
             return
         line = normalise(line)
-        if line is not None:
+        # Without a session the mark, too, says so: once is enough, wherever the session has ended.
+        if line is not None and not (line == NOT_CONNECTED and line in out):
             out.append(line)
 
     def next_line(self, end):
@@ -166,7 +168,7 @@ class Session:
                 break
             self.keep(line, stray)
         events, self.events = self.events, []
-        return events + stray
+        return events + [line for line in stray if line != NOT_CONNECTED]
 
     def quit(self):
         self.send("quit")
