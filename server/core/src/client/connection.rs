@@ -25,6 +25,11 @@ use crate::pipeline::{Finished, Origin, WriteRequest};
 use crate::tree::Tree;
 use crate::watch::{ConnId, WatchTable};
 
+/// A connection ends when the reads that waited behind a write are answered with more bytes than this: they must
+/// be answered before the next write, all at once, and short requests may ask for the same large znode again and
+/// again. Clients take packets of 1 MiB unless told otherwise, and no usual one has a hundred of them in flight.
+const WAITING_READ_BYTES_MAX: usize = 128 << 20;
+
 /// Where a connection stands; the picture is above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -488,6 +493,9 @@ impl Connection {
 
     fn run_waiting_reads(&mut self, view: &mut ReadView<'_, '_>) {
         while let Some(Waiting::Read { .. }) = self.waiting.front() {
+            if self.out.len() > WAITING_READ_BYTES_MAX {
+                return self.end();
+            }
             self.waiting_reads -= 1;
             if let Some(Waiting::Read { header, op, body, ids, received_ms }) = self.waiting.pop_front() {
                 self.read(header, op, &body, &ids, received_ms, view);

@@ -105,3 +105,26 @@ fn a_multi_read_of_much_is_refused_before_it_costs_much() {
     assert!(world.connection(conn).out.capacity() < 256 << 20);
     assert!(matches!(world.call(conn, 2, &many(OpCode::MultiRead, &parts[..10])), Sent::Reply { error: 0, .. }));
 }
+
+#[test]
+fn reads_of_much_that_wait_behind_a_write_end_their_connection() {
+    let mut world = World::new();
+    let conn = world.connect();
+    world.ok(conn, &set_data("/", &vec![7; 1 << 20], -1));
+    world.flushes_at_once = false;
+    for xid in 0..100 {
+        world.send(conn, 2 * xid, &persistent("/a"));
+        // A hundred megabytes in all: as much as is allowed, and no more than a few of them wait for each write.
+        world.send(conn, 2 * xid + 1, &read(OpCode::GetData, "/", false));
+    }
+    world.flush();
+    assert_eq!((world.connection(conn).phase(), world.take(conn).len()), (Phase::Open, 200));
+    world.send(conn, 1, &persistent("/b"));
+    for xid in 0..1000 {
+        world.send(conn, xid, &read(OpCode::GetData, "/", false));
+    }
+    world.flush();
+    assert_eq!((world.connection(conn).phase(), world.connection(conn).outstanding()), (Phase::Ending, 0));
+    assert!(world.connection(conn).out.len() < 130 << 20);
+    assert!(world.has("/b"));
+}
