@@ -144,8 +144,8 @@ pub struct ReadView<'a, 'w> {
 /// A request that waits for its turn.
 #[derive(Debug)]
 enum Waiting {
-    /// A write that is in the pipeline.
-    Write,
+    /// A write that is in the pipeline, of so many bytes.
+    Write(usize),
     /// A read behind it.
     Read { header: RequestHeader, op: OpCode, body: Bytes, ids: Arc<[Id]>, received_ms: i64 },
 }
@@ -347,7 +347,7 @@ impl Connection {
             return self.refuse(header.xid, Zxid(-1), ErrorCode::Unimplemented);
         };
         if Admission::of(op) == Admission::Write {
-            self.waiting.push_back(Waiting::Write);
+            self.waiting.push_back(Waiting::Write(body.len()));
             self.waiting_bytes += body.len();
             let origin =
                 Origin { conn: Some(self.id), session: self.session, xid: header.xid, op, received_ms: view.now_ms };
@@ -488,7 +488,9 @@ impl Connection {
 
     /// Takes the write in front off the queue.
     fn take_write(&mut self) -> bool {
-        matches!(self.waiting.pop_front(), Some(Waiting::Write))
+        let Some(Waiting::Write(bytes)) = self.waiting.pop_front() else { return false };
+        self.waiting_bytes -= bytes;
+        true
     }
 
     fn run_waiting_reads(&mut self, view: &mut ReadView<'_, '_>) {
@@ -498,11 +500,9 @@ impl Connection {
             }
             self.waiting_reads -= 1;
             if let Some(Waiting::Read { header, op, body, ids, received_ms }) = self.waiting.pop_front() {
+                self.waiting_bytes -= body.len();
                 self.read(header, op, &body, &ids, received_ms, view);
             }
-        }
-        if self.waiting.is_empty() {
-            self.waiting_bytes = 0;
         }
     }
 }
