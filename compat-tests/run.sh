@@ -130,7 +130,12 @@ counted() {
         check) counts=(0 0 0); [ "$code" != 0 ] || counts=(1 0 0) ;;
         cargo)
             # test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
-            read -ra counts < <(awk '/^test result: /{ p += $4; f += $6; s += $8 } END { print p + 0, f + 0, s + 0 }' "$log")
+            # A test program with a main function of its own prints no such line, and counts as one.
+            read -ra counts < <(awk '
+                /^ +(Running|Doc-tests) / { p += own; own = /Running/ }
+                /^test result: / { p += $4; f += $6; s += $8; own = 0 }
+                /^error: test failed/ { f += own; own = 0 }
+                END { print p + own, f + 0, s + 0 }' "$log")
             ;;
         lines)
             line=$(grep -Eo '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?' "$log" | tail -n 1)
@@ -144,7 +149,7 @@ counted() {
 
 # run_stage NAME MINUTES KIND
 run_stage() {
-    local name=$1 minutes=$2 kind=$3 began=$SECONDS log=$logs/$1 code watchdog stage
+    local name=$1 minutes=$2 kind=$3 began=$SECONDS log=$logs/$1 code watchdog
     printf '%-11s' "$name"
     # In a group of its own, so that one that hangs can be ended with all it has started.
     set -m
@@ -154,7 +159,7 @@ run_stage() {
     { sleep $((minutes * 60)) && echo "ended after $minutes minutes" >>"$log" && kill -KILL -- "-$stage"; } >/dev/null 2>&1 &
     watchdog=$!
     wait "$stage" 2>/dev/null
-    code=$?
+    code=$? stage=
     pkill -P "$watchdog" 2>/dev/null
     kill "$watchdog" 2>/dev/null
     counted "$kind" "$log" "$code"
@@ -181,9 +186,10 @@ done
 wanted() { [ $# = 1 ] || [[ " ${*:2} " == *" $1 "* ]]; }
 
 logs=$(mktemp -d "${TMPDIR:-/tmp}/rookeeper-tests.XXXXXX")
-provisioning=
+provisioning= stage=
 finish() {
     [ -z "$provisioning" ] || kill "$provisioning" 2>/dev/null
+    [ -z "$stage" ] || kill -- "-$stage" 2>/dev/null
     if [ $failed = 0 ]; then rm -rf "$logs"; else echo "logs are kept in $logs" >&2; fi
 }
 trap finish EXIT
