@@ -7,6 +7,8 @@ use rookeeper_compat_tests::server::Config;
 use rookeeper_protocol::client::FourLetterWord;
 
 static PAIR: Shared = Shared::new(Config::default);
+/// For the test that lists all connections: Java may take its time to forget those of other tests.
+static UNTOUCHED: Shared = Shared::new(Config::default);
 
 #[test]
 fn every_word_after_some_work() {
@@ -33,7 +35,7 @@ fn every_word_after_some_work() {
     s.ask("cons");
     s.ask("crst");
     s.ask("cons");
-    PAIR.compare(&s);
+    UNTOUCHED.compare(&s);
 }
 
 #[test]
