@@ -209,7 +209,7 @@ wanted() { [ $# = 1 ] || [[ " ${*:2} " == *" $1 "* ]]; }
 logs=$(mktemp -d "${TMPDIR:-/tmp}/rookeeper-tests.XXXXXX")
 provisioning= stage=
 finish() {
-    [ -z "$provisioning" ] || kill "$provisioning" 2>/dev/null
+    [ -z "$provisioning" ] || kill -- "-$provisioning" 2>/dev/null
     [ -z "$stage" ] || kill -- "-$stage" 2>/dev/null
     if [ $failed = 0 ]; then rm -rf "$logs"; else echo "logs are kept in $logs" >&2; fi
 }
