@@ -1,4 +1,4 @@
-//! The numbers that name things: sessions and transactions.
+//! The numbers that name things: servers, sessions and transactions.
 
 use std::fmt;
 
@@ -36,6 +36,17 @@ impl Zxid {
 impl fmt::Display for Zxid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "0x{:x}", self.0)
+    }
+}
+
+/// A server of an ensemble: the number in its file `myid`, and behind `server.` in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(pub i64);
+
+/// Prints as Java does, in decimal.
+impl fmt::Display for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
     }
 }
 

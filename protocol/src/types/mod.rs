@@ -13,7 +13,7 @@ pub use acl::{Acl, AclList, Id, MANY_ACLS, Perms, read_acls, read_acls_nullable,
 pub use create_mode::CreateMode;
 pub use ephemeral_owner::{EphemeralOwner, ExtendedTypes, OwnerError, TTL_MS_MAX};
 pub use error_code::ErrorCode;
-pub use ids::{SessionId, Zxid};
+pub use ids::{ServerId, SessionId, Zxid};
 pub use op_code::OpCode;
 pub use path::{PathError, parent_and_name, validate_path};
 pub use stat::{Stat, StatPersisted};
