@@ -10,3 +10,4 @@ pub mod pipeline;
 pub mod session;
 pub mod tree;
 pub mod watch;
+pub mod zab;
