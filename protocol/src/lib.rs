@@ -7,9 +7,11 @@
 //! - [`jute`]: the primitive encodings (`org.apache.jute.Binary{Input,Output}Archive`)
 //! - [`types`]: values that several formats share
 //! - [`client`]: what travels over the client port
+//! - [`peer`]: what travels between servers
 //! - [`txn`]: what is agreed upon and logged, with its digest
 
 pub mod client;
 pub mod jute;
+pub mod peer;
 pub mod txn;
 pub mod types;

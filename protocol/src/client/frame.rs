@@ -4,6 +4,8 @@ use byteorder::{BigEndian, ByteOrder};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
+use crate::jute::Writer;
+
 /// Length of the length in front of every frame.
 pub const FRAME_HEADER_LEN: usize = 4;
 
@@ -13,11 +15,13 @@ pub type Frame = Bytes;
 /// A frame that must not be read on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum FrameError {
-    /// Negative, or above `jute.maxbuffer` (`NIOServerCnxn#readLength`).
-    #[error("frame of {length} bytes; 0 to {length_max} are allowed (jute.maxbuffer)")]
+    /// Too short or too long; on the client port negative, or above `jute.maxbuffer` (`NIOServerCnxn#readLength`).
+    #[error("frame of {length} bytes; {length_min} to {length_max} are allowed")]
     Length {
         /// The length that was announced.
         length: i32,
+        /// The shortest that is accepted.
+        length_min: usize,
         /// The longest that is accepted.
         length_max: usize,
     },
@@ -26,13 +30,19 @@ pub enum FrameError {
 /// Cuts frames off the front of a buffer.
 #[derive(Debug, Clone, Copy)]
 pub struct FrameDecoder {
+    length_min: usize,
     length_max: usize,
 }
 
 impl FrameDecoder {
     /// Accepts frames of at most `length_max` bytes.
     pub fn new(length_max: usize) -> Self {
-        Self { length_max }
+        Self::with_min(0, length_max)
+    }
+
+    /// Accepts frames of `length_min` to `length_max` bytes.
+    pub fn with_min(length_min: usize, length_max: usize) -> Self {
+        Self { length_min, length_max }
     }
 
     /// The length of the frame at the front of `buffer`, once its four bytes are there.
@@ -42,8 +52,8 @@ impl FrameDecoder {
         }
         let length = BigEndian::read_i32(buffer);
         match usize::try_from(length) {
-            Ok(length) if length <= self.length_max => Ok(Some(length)),
-            _ => Err(FrameError::Length { length, length_max: self.length_max }),
+            Ok(length) if (self.length_min..=self.length_max).contains(&length) => Ok(Some(length)),
+            _ => Err(FrameError::Length { length, length_min: self.length_min, length_max: self.length_max }),
         }
     }
 
@@ -67,8 +77,7 @@ pub fn start_frame(out: &mut BytesMut) -> usize {
 
 /// Fills in the length of the frame begun at `start`.
 pub fn finish_frame(out: &mut BytesMut, start: usize) {
-    let length = out.len() - start - FRAME_HEADER_LEN;
-    BigEndian::write_i32(&mut out[start..start + FRAME_HEADER_LEN], i32::try_from(length).unwrap_or(i32::MAX));
+    out.fill_length(start);
 }
 
 /// The framing as a tokio-util codec.
@@ -119,7 +128,7 @@ mod tests {
         let decoder = FrameDecoder::new(3);
         for (bytes, length) in [([0, 0, 0, 4], 4), ([0xFF; 4], -1)] {
             let error = decoder.next_frame(&mut BytesMut::from(&bytes[..])).unwrap_err();
-            assert_eq!(error, FrameError::Length { length, length_max: 3 });
+            assert_eq!(error, FrameError::Length { length, length_min: 0, length_max: 3 });
         }
     }
 }

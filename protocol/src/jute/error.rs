@@ -38,4 +38,7 @@ pub enum DecodeErrorKind {
     /// A record whose field must not be null here.
     #[error("a null field where a value is needed")]
     NullField,
+    /// A record that goes on beyond all that is allowed for one.
+    #[error("a record of more than {0} bytes")]
+    RecordTooLong(usize),
 }

@@ -24,6 +24,9 @@ pub trait Writer {
     fn null(&mut self);
     /// Writes the count in front of a vector.
     fn count(&mut self, count: usize);
+    /// Fills in the length of a buffer that was written in place: its four bytes stand at `start`, and all behind
+    /// them belongs to it.
+    fn fill_length(&mut self, start: usize);
 }
 
 impl Writer for BytesMut {
@@ -63,7 +66,17 @@ impl Writer for BytesMut {
     }
 
     fn count(&mut self, count: usize) {
-        // Nothing near 2 GiB is ever built: frames are bounded by `jute.maxbuffer`, replies by the tree.
-        self.put_i32(i32::try_from(count).unwrap_or(i32::MAX));
+        self.put_i32(saturated(count));
     }
+
+    fn fill_length(&mut self, start: usize) {
+        let body = start + size_of::<i32>();
+        let length = saturated(self.len() - body);
+        self[start..body].copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+/// Nothing near 2 GiB is ever built: frames are bounded by `jute.maxbuffer`, replies by the tree.
+fn saturated(length: usize) -> i32 {
+    i32::try_from(length).unwrap_or(i32::MAX)
 }

@@ -251,8 +251,7 @@ fn write_nested(out: &mut BytesMut, part: &Txn) {
     let start = out.len();
     out.int(0);
     part.write(out);
-    let length = i32::try_from(out.len() - start - 4).unwrap_or(i32::MAX);
-    out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+    out.fill_length(start);
 }
 
 fn read_parts(reader: &mut Reader<'_>) -> Result<Vec<Txn>, DecodeError> {

@@ -115,7 +115,7 @@ impl Task {
                 }
                 match self.frames.next_frame(&mut self.input) {
                     Err(error) => {
-                        tracing::warn!("closing {}: {error}", self.handle.remote);
+                        tracing::warn!("closing {}: {error} (jute.maxbuffer)", self.handle.remote);
                         return false;
                     }
                     Ok(Some(frame)) => {
