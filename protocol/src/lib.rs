@@ -9,9 +9,11 @@
 //! - [`client`]: what travels over the client port
 //! - [`peer`]: what travels between servers
 //! - [`txn`]: what is agreed upon and logged, with its digest
+//! - [`properties`]: the text format of configurations, in files and between servers
 
 pub mod client;
 pub mod jute;
 pub mod peer;
+pub mod properties;
 pub mod txn;
 pub mod types;

@@ -6,6 +6,7 @@
 
 pub mod acl;
 pub mod client;
+pub mod ensemble;
 pub mod pipeline;
 pub mod session;
 pub mod tree;

@@ -7,25 +7,25 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use super::build::Source;
 use super::error::{Origin, Problem};
 use super::reader::Reader;
-use super::server_config::{EnsembleConfig, ListenAddress};
+use super::server_config::{EnsembleSettings, ListenAddress};
 
 const NO_CLIENT_PORT: &str = "is not set, so that no client could connect; set it, or give server.N a ;port and its \
      number to the file myid in dataDir";
 
-pub(super) fn client_address(reader: &mut Reader, source: &Source<'_>, ensemble: &EnsembleConfig) -> ListenAddress {
+pub(super) fn client_address(reader: &mut Reader, source: &Source<'_>, ensemble: &EnsembleSettings) -> ListenAddress {
     let ipv4_only = reader.switch("java.net.preferIPv4Stack");
     let path = match source {
         Source::CommandLine(line) => return ListenAddress::any(None, line.client_port, ipv4_only),
         Source::File { path, .. } => path,
     };
     let from_keys = from_keys(reader, ipv4_only);
+    let own_key = || ensemble.my_id.map(|id| format!("server.{id}")).unwrap_or_default();
     let own = ensemble.own_client().map(|own| (own.host.clone(), own.port));
     let from_list = own.and_then(|(host, port)| {
         resolve(&host, port, ipv4_only)
             .map_err(|text| {
-                let key = format!("server.{}", ensemble.my_id.unwrap_or_default());
                 let origin = Some(Origin::file(path));
-                reader.settings.problems.push(Problem::new(origin, Some(&key), text));
+                reader.settings.problems.push(Problem::new(origin, Some(&own_key()), text));
             })
             .ok()
     });
@@ -33,10 +33,10 @@ pub(super) fn client_address(reader: &mut Reader, source: &Source<'_>, ensemble:
         (Some(keys), Some(list)) => {
             if differ(&keys, &list) {
                 let text = format!(
-                    "clients are to connect to {} by this key, but to {} by server.{}; let the two agree, or remove one",
+                    "clients are to connect to {} by this key, but to {} by {}; let the two agree, or remove one",
                     keys.socket,
                     list.socket,
-                    ensemble.my_id.unwrap_or_default()
+                    own_key()
                 );
                 reader.refuse("clientPort", text);
             }

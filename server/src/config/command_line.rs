@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
+use rookeeper_protocol::properties;
+
 use super::build::{self, CommandLine, Source, info};
 use super::error::{ConfigError, Origin, Problem};
 use super::jvm_flags::JvmFlags;
-use super::members::BAD_ESCAPE;
-use super::properties;
 use super::server_config::ServerConfig;
 use super::settings::Settings;
 use super::value;
@@ -22,8 +22,8 @@ pub fn from_file(path: &Path, flags: &JvmFlags) -> Result<ServerConfig, ConfigEr
         Problem::new(Some(Origin::file(path)), None, text)
     };
     let bytes = std::fs::read(path).map_err(unreadable)?;
-    let entries =
-        properties::parse(&bytes).map_err(|bad| Problem::new(Some(Origin::line(path, bad.line)), None, BAD_ESCAPE))?;
+    let entries = properties::parse_latin1(&bytes)
+        .map_err(|bad| Problem::new(Some(Origin::line(path, bad.line)), None, bad.to_string()))?;
     let mut settings = Settings::new(flags);
     settings.add_file(path, entries);
     let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -3,22 +3,24 @@
 
 use std::path::{Path, PathBuf};
 
+use rookeeper_core::ensemble::{EnsembleConfig, Role, is_config_key};
+use rookeeper_protocol::types::ServerId;
+
 use super::build::{Source, info};
 use super::error::{Origin, Problem};
-use super::members::{self, MemberLine, Members};
+use super::members::{self, MemberLine};
 use super::reader::Reader;
-use super::server_config::EnsembleConfig;
-use super::server_spec::Role;
+use super::server_config::EnsembleSettings;
 use super::value;
 
 /// Until servers can form an ensemble, a list of several stops the start here and nowhere else.
 const NO_ENSEMBLE: &str = "this version of the server runs alone; it cannot be one of several yet. Leave one server.N \
      line at most, and standaloneEnabled=true";
 
-pub(super) fn read(reader: &mut Reader, source: &Source<'_>, data_dir: &Path) -> EnsembleConfig {
-    let mut ensemble = EnsembleConfig {
+pub(super) fn read(reader: &mut Reader, source: &Source<'_>, data_dir: &Path) -> EnsembleSettings {
+    let mut ensemble = EnsembleSettings {
         my_id: None,
-        members: Members::default(),
+        members: EnsembleConfig::default(),
         next_members: None,
         distributed: false,
         role: Role::Participant,
@@ -49,7 +51,7 @@ pub(super) fn read(reader: &mut Reader, source: &Source<'_>, data_dir: &Path) ->
     ensemble
 }
 
-type Lists = (Members, Option<Members>);
+type Lists = (EnsembleConfig, Option<EnsembleConfig>);
 
 fn read_members(reader: &Reader, path: &Path, dynamic_file: Option<&Path>) -> Result<Lists, Vec<Problem>> {
     let multi_address = reader.switch("multiAddress.enabled")
@@ -64,9 +66,7 @@ fn read_members(reader: &Reader, path: &Path, dynamic_file: Option<&Path>) -> Re
     let lines: Vec<_> = reader
         .settings
         .file_settings()
-        .filter(|(name, _)| {
-            name.starts_with("server.") || name.starts_with("group") || name.starts_with("weight") || *name == "version"
-        })
+        .filter(|(name, _)| is_config_key(name) || *name == "version")
         .map(|(name, setting)| MemberLine {
             key: name.to_owned(),
             value: setting.raw.clone(),
@@ -97,7 +97,7 @@ fn read_members(reader: &Reader, path: &Path, dynamic_file: Option<&Path>) -> Re
 
 /// The first line of `dataDir/myid`, which Java does not trim. A server alone needs no such file,
 /// but a wrong one stops it all the same.
-fn read_my_id(reader: &mut Reader, data_dir: &Path) -> Option<i64> {
+fn read_my_id(reader: &mut Reader, data_dir: &Path) -> Option<ServerId> {
     if data_dir.as_os_str().is_empty() {
         return None;
     }
@@ -115,7 +115,7 @@ fn read_my_id(reader: &mut Reader, data_dir: &Path) -> Option<i64> {
     };
     let text = String::from_utf8_lossy(&bytes);
     let line = text.split(['\n', '\r']).next().unwrap_or_default();
-    let id = value::parse_long(line);
+    let id = value::parse_long(line).map(ServerId);
     if id.is_none() {
         refuse(format!("{line:?} is no server id; the file must hold one whole number and no other character"));
     }
@@ -123,32 +123,29 @@ fn read_my_id(reader: &mut Reader, data_dir: &Path) -> Option<i64> {
 }
 
 /// Java's rules about how many servers there are; true if they form an ensemble.
-fn count(reader: &mut Reader, members: &Members) -> bool {
+fn count(reader: &mut Reader, members: &EnsembleConfig) -> bool {
     let standalone = reader.switch("standaloneEnabled");
     let participants = members.participants().count();
-    let observers = members.observers().count();
-    let mut refuse = |text: &str| {
-        let first = members.servers.keys().next().map(|id| format!("server.{id}"));
-        let origin = first.as_ref().and_then(|name| {
-            reader.settings.file_settings().find(|(key, _)| key == name).map(|(_, setting)| setting.origin.clone())
-        });
-        reader.settings.problems.push(Problem::new(origin, first.as_deref().or(Some("standaloneEnabled")), text));
-    };
-    match (participants, standalone) {
-        (0, false) => refuse("standaloneEnabled=false needs a server.N that is a participant"),
-        (0, true) if observers > 0 => refuse("observers need participants; name at least two"),
-        (1, true) if observers > 0 => refuse("observers need several participants; name at least two"),
-        (1, true) => {
+    match members.check_counts(standalone) {
+        Err(problem) => {
+            let first = members.members.keys().next().map(|id| format!("server.{id}"));
+            let origin = first.as_ref().and_then(|name| {
+                reader.settings.file_settings().find(|(key, _)| key == name).map(|(_, setting)| setting.origin.clone())
+            });
+            let key = first.as_deref().or(Some("standaloneEnabled"));
+            reader.settings.problems.push(Problem::new(origin, key, problem.to_string()));
+        }
+        Ok(()) if participants == 1 && standalone => {
             reader.settings.notes.push(info("one server.N line makes no ensemble; the server runs alone"));
         }
-        _ => {}
+        Ok(()) => {}
     }
     participants > 1 || (!standalone && participants > 0)
 }
 
 /// The list of servers has the last word on who votes.
-fn role(reader: &mut Reader, ensemble: &EnsembleConfig) -> Role {
-    let own = ensemble.my_id.and_then(|id| ensemble.members.servers.get(&id));
+fn role(reader: &mut Reader, ensemble: &EnsembleSettings) -> Role {
+    let own = ensemble.my_id.and_then(|id| ensemble.members.members.get(&id));
     let listed = own.map_or(Role::Participant, |server| server.role);
     let written = reader.text("peerType");
     match Role::named(&written) {
@@ -163,7 +160,7 @@ fn role(reader: &mut Reader, ensemble: &EnsembleConfig) -> Role {
 }
 
 /// `QuorumPeerConfig.checkValidity`.
-fn check_distributed(reader: &mut Reader, path: &Path, ensemble: &EnsembleConfig) {
+fn check_distributed(reader: &mut Reader, path: &Path, ensemble: &EnsembleSettings) {
     for name in ["initLimit", "syncLimit"] {
         if reader.number(name) == Some(0) {
             let text = "is not set; an ensemble needs it".to_owned();

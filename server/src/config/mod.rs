@@ -1,7 +1,7 @@
 //! Configuration of a server: zoo.cfg exactly as Java reads it, JVM properties from the
 //! environment, and the forms of the command line, all of which end in one [`ServerConfig`].
 //!
-//! A file goes through these steps: `properties` (text to entries) → `settings` (which key is
+//! A file goes through these steps: `rookeeper_protocol::properties` (text to entries) → `settings` (which key is
 //! meant, is its value allowed, what is said about it) → `membership` and `members` (the list of
 //! servers) → `build` (rules between keys, derived values). `keys` is the list of all keys from
 //! which messages and the table of COMPATIBILITY.md come. Nothing here opens a socket or creates
@@ -17,10 +17,8 @@ mod jvm_flags;
 pub mod keys;
 mod members;
 mod membership;
-mod properties;
 mod reader;
 mod server_config;
-mod server_spec;
 mod settings;
 mod value;
 
@@ -31,9 +29,7 @@ pub use command_line::{embedded_default, from_arguments, from_file};
 pub use conf_text::ConfFacts;
 pub use error::{ConfigError, ConfigNote, EXIT_CODE_WRONG_CONFIG, NoteLevel, Origin, Problem};
 pub use jvm_flags::JvmFlags;
-pub use members::{Hierarchy, Members};
 pub use server_config::{
-    ConnectionThrottle, ContainerSchedule, EnsembleConfig, FourLetterWhitelist, GroupCommit, LargeRequests,
+    ConnectionThrottle, ContainerSchedule, EnsembleSettings, FourLetterWhitelist, GroupCommit, LargeRequests,
     ListenAddress, RequestThrottle, ServerConfig, SessionWeights,
 };
-pub use server_spec::{HostPort, PeerAddress, Role, ServerSpec};

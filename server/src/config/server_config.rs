@@ -7,10 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use rookeeper_core::acl::DigestAlgorithm;
+use rookeeper_core::ensemble::{EnsembleConfig, HostPort, Role};
+use rookeeper_protocol::types::ServerId;
 
 use super::error::ConfigNote;
-use super::members::Members;
-use super::server_spec::{HostPort, Role};
 
 /// Configuration of a server. Each field names the key that sets it; the tables in `keys.rs` tell
 /// the defaults.
@@ -118,7 +118,7 @@ pub struct ServerConfig {
     pub read_only_mode_enabled: bool,
 
     /// The ensemble that this server belongs to, if only to itself.
-    pub ensemble: EnsembleConfig,
+    pub ensemble: EnsembleSettings,
 }
 
 impl ServerConfig {
@@ -244,13 +244,13 @@ impl FourLetterWhitelist {
 
 /// This server among others. One server alone keeps the defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnsembleConfig {
+pub struct EnsembleSettings {
     /// The number in `dataDir/myid`, when that file is there.
-    pub my_id: Option<i64>,
+    pub my_id: Option<ServerId>,
     /// `server.N`, `group.N`, `weight.N` and `version`.
-    pub members: Members,
+    pub members: EnsembleConfig,
     /// The list of a reconfiguration that was proposed but perhaps not committed.
-    pub next_members: Option<Members>,
+    pub next_members: Option<EnsembleConfig>,
     /// Several servers, or one that insists (`standaloneEnabled=false`).
     pub distributed: bool,
     /// This server's role in the list.
@@ -261,20 +261,20 @@ pub struct EnsembleConfig {
     pub dynamic_config_file: Option<PathBuf>,
 }
 
-impl EnsembleConfig {
+impl EnsembleSettings {
     /// What a session id begins with, and under which number this server is known: `myid` in an
     /// ensemble. Java gives a server alone 1 for its sessions, whatever `myid` says.
     pub fn session_id_prefix(&self) -> i64 {
-        self.my_id.filter(|_| self.distributed).unwrap_or(1)
+        self.my_id.filter(|_| self.distributed).map_or(1, |id| id.0)
     }
 
     /// The number that `conf` shows: 0 for a server alone, as in Java.
     pub fn shown_server_id(&self) -> i64 {
-        self.my_id.filter(|_| self.distributed).unwrap_or(0)
+        self.my_id.filter(|_| self.distributed).map_or(0, |id| id.0)
     }
 
     /// The client part of this server's own line.
     pub(super) fn own_client(&self) -> Option<&HostPort> {
-        self.members.servers.get(&self.my_id?)?.client.as_ref()
+        self.members.members.get(&self.my_id?)?.client.as_ref()
     }
 }

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use rookeeper_protocol::properties::Entry;
+
 use super::error::{ConfigNote, NoteLevel, Origin, Problem};
 use super::jvm_flags::JvmFlags;
 use super::keys::{self, Key, Place, Status, Verdict};
-use super::properties::Entry;
 use super::value;
 
 /// One setting.

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rookeeper_core::acl::DigestAlgorithm;
+use rookeeper_core::ensemble::{EnsembleConfig, Role};
+use rookeeper_protocol::properties;
 
 use super::jvm;
 use crate::config::build::{Source, from_reader};
 use crate::config::reader::Reader;
 use crate::config::server_config::ServerConfig;
 use crate::config::settings::Settings;
-use crate::config::{Members, Role, properties};
 
 type Values = BTreeMap<String, String>;
 
@@ -112,7 +113,7 @@ fn ours(path: &Path) -> (Header, Result<Values, Vec<String>>) {
     let bytes = std::fs::read(path).unwrap();
     let header = header(&bytes);
     let flags = jvm(&header.flags);
-    let Ok(entries) = properties::parse(&bytes) else {
+    let Ok(entries) = properties::parse_latin1(&bytes) else {
         return (header, Err(vec!["bad escape".to_owned()]));
     };
     let mut settings = Settings::new(&flags);
@@ -154,12 +155,12 @@ fn dump(config: &ServerConfig) -> Values {
         ("ClientPortListenBacklog", config.client_port_listen_backlog.to_string()),
         ("SnapRetainCount", config.autopurge_snap_retain_count.to_string()),
         ("PurgeInterval", config.autopurge_purge_interval_h.unwrap_or(0).to_string()),
-        ("ServerId", config.ensemble.my_id.unwrap_or(-1).to_string()),
+        ("ServerId", config.ensemble.my_id.map_or(-1, |id| id.0).to_string()),
         ("PeerType", role.to_owned()),
         ("ReconfigEnabled", config.reconfig_enabled.to_string()),
         ("Distributed", config.ensemble.distributed.to_string()),
-        ("members", members(config, &config.ensemble.members)),
-        ("nextMembers", config.ensemble.next_members.as_ref().map_or("none".to_owned(), |next| members(config, next))),
+        ("members", members(&config.ensemble.members)),
+        ("nextMembers", config.ensemble.next_members.as_ref().map_or("none".to_owned(), members)),
         ("snapCount", config.snap_count.to_string()),
         ("snapSizeLimitInKb", config.snap_size_limit_kb.map_or("none".to_owned(), |kb| kb.to_string())),
         ("globalOutstandingLimit", config.global_outstanding_limit.to_string()),
@@ -210,20 +211,10 @@ fn java_ip(ip: &std::net::IpAddr) -> String {
 }
 
 /// The text of a list of servers, its lines in order.
-fn members(config: &ServerConfig, members: &Members) -> String {
-    let mut lines: Vec<_> =
-        members.servers.values().map(|server| format!("server.{}={}", server.id, server.to_java_text(true))).collect();
-    if let Some(hierarchy) = &members.hierarchy {
-        let mut groups = BTreeMap::<i64, Vec<String>>::new();
-        for (id, group) in &hierarchy.group_of {
-            groups.entry(*group).or_default().push(id.to_string());
-        }
-        lines.extend(groups.iter().map(|(group, ids)| format!("group.{group}={}", ids.join(":"))));
-        lines.extend(hierarchy.weight_of.iter().map(|(id, weight)| format!("weight.{id}={weight}")));
-    }
-    lines.push(format!("version={:x}", members.version));
+fn members(members: &EnsembleConfig) -> String {
+    let text = members.to_string();
+    let mut lines: Vec<_> = text.lines().collect();
     lines.sort();
-    assert!(config.ensemble.client_address_from_file || config.ensemble.my_id.is_some());
     lines.join(" ")
 }
 

@@ -1,7 +1,10 @@
 //! Whatever stands in a file, reading it ends in a value or in an error.
 
-use crate::config::server_spec::ServerSpec;
-use crate::config::{keys, properties};
+use rookeeper_core::ensemble::Member;
+use rookeeper_protocol::properties;
+use rookeeper_protocol::types::ServerId;
+
+use crate::config::keys;
 
 /// A small generator (xorshift) with a fixed seed, so that a failure comes back.
 struct Random(u64);
@@ -55,7 +58,7 @@ fn any_bytes_are_survived() {
     let (mut entries, mut refused) = (0, 0);
     for _ in 0..20_000 {
         let bytes = random.text();
-        match properties::parse(&bytes) {
+        match properties::parse_latin1(&bytes) {
             Ok(read) => {
                 let lines = bytes.split(|&byte| byte == b'\n' || byte == b'\r').count();
                 assert!(read.iter().all(|entry| (1..=lines).contains(&entry.line)), "{bytes:?}");
@@ -67,7 +70,7 @@ fn any_bytes_are_survived() {
             }
         }
         let text: String = bytes.iter().map(|&byte| byte as char).collect();
-        if let Ok(server) = ServerSpec::parse(1, &text, true) {
+        if let Ok(server) = Member::parse(ServerId(1), &text, true) {
             assert!(!server.addresses.is_empty(), "{text:?}");
         }
         for key in keys::all() {

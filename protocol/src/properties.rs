@@ -1,44 +1,49 @@
-//! The file format of zoo.cfg: `java.util.Properties.load(InputStream)`, read with nom.
+//! Java's `.properties` format (`java.util.Properties.load`), read with nom: zoo.cfg, files of members, and the
+//! list of members that travels between servers.
 //!
-//! Java takes the bytes as ISO-8859-1, never as UTF-8; other characters come as `\uXXXX`. White
-//! space before a value is dropped, white space behind it stays: who reads the value decides
-//! (`QuorumPeerConfig` trims, `QuorumMaj` does not).
+//! A file is ISO-8859-1 to Java, never UTF-8; other characters come as `\uXXXX`. Text that came over the
+//! network was decoded before. White space before a value is dropped, white space behind it stays: who reads
+//! the value decides (`QuorumPeerConfig` trims, `QuorumMaj` does not).
 
 use nom::branch::alt;
-use nom::bytes::complete::{take_till, take_while, take_while_m_n};
+use nom::bytes::complete::{tag, take_till, take_while, take_while_m_n};
+use nom::character::complete::{anychar, char, none_of, one_of};
 use nom::combinator::{cut, map, opt, value};
+use nom::error::Error;
 use nom::multi::fold_many0;
 use nom::sequence::preceded;
 use nom::{IResult, Parser};
 
-use nom::bytes::complete::tag;
-use nom::character::complete::{anychar, char, none_of, one_of};
-use nom::error::Error;
-
-/// One `key = value` of a file, after escapes were resolved.
+/// One `key = value`, after escapes were resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub struct Entry {
     /// The key, not trimmed.
-    pub(super) key: String,
+    pub key: String,
     /// The value, not trimmed at its end.
-    pub(super) value: String,
+    pub value: String,
     /// The line on which the entry begins, from 1.
-    pub(super) line: usize,
+    pub line: usize,
 }
 
 /// A `\u` that is not followed by four hexadecimal digits, the one thing that this format
 /// refuses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BadEscape {
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\\u must be followed by four hexadecimal digits; a backslash itself is written \\\\")]
+pub struct BadEscape {
     /// The line on which the entry begins, from 1.
-    pub(super) line: usize,
+    pub line: usize,
 }
 
-/// Reads a whole file. Entries come in the order of the file; of two with the same key Java keeps
-/// the later one, which is left to the caller because he can tell the user.
-pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Entry>, BadEscape> {
-    let latin1: String = bytes.iter().map(|&byte| byte as char).collect();
-    logical_lines(&latin1)
+/// Reads the bytes of a file, each of which is one character.
+pub fn parse_latin1(bytes: &[u8]) -> Result<Vec<Entry>, BadEscape> {
+    let text: String = bytes.iter().map(|&byte| char::from(byte)).collect();
+    parse(&text)
+}
+
+/// Reads a text. Entries come in its order; of two with the same key Java keeps the later one, which is left
+/// to the caller because he can tell the user.
+pub fn parse(text: &str) -> Result<Vec<Entry>, BadEscape> {
+    logical_lines(text)
         .into_iter()
         .map(|(line, text)| match entry(&text) {
             Ok((_, (key, value))) => Ok(Entry { key, value, line }),
@@ -102,35 +107,45 @@ fn entry(line: &str) -> IResult<&str, (String, String)> {
     Ok((rest, (key, value)))
 }
 
-/// Escapes and plain characters, gathered as UTF-16 because `\u` may write a surrogate pair.
+/// What a text is made of: `\u` may write half a character, so that only the sum of units is text again.
+#[derive(Clone, Copy)]
+enum Piece {
+    Unit(u16),
+    Character(char),
+}
+
 fn escaped_text<'a>(
     text: &'a str,
     plain: impl Parser<&'a str, Output = char, Error = Error<&'a str>>,
 ) -> IResult<&'a str, String> {
-    let unit = alt((preceded(char('\\'), alt((unicode_escape, short_escape))), map(plain, |c| c as u16)));
-    let (rest, units) = fold_many0(unit, Vec::new, |mut units, unit| {
-        units.push(unit);
+    let escape = preceded(char('\\'), alt((unicode_escape, short_escape)));
+    let piece = alt((escape, map(plain, Piece::Character)));
+    let (rest, units) = fold_many0(piece, Vec::new, |mut units, piece| {
+        match piece {
+            Piece::Unit(unit) => units.push(unit),
+            Piece::Character(character) => units.extend_from_slice(character.encode_utf16(&mut [0; 2])),
+        }
         units
     })
     .parse(text)?;
     Ok((rest, String::from_utf16_lossy(&units)))
 }
 
-fn unicode_escape(text: &str) -> IResult<&str, u16> {
+fn unicode_escape(text: &str) -> IResult<&str, Piece> {
     let digits = take_while_m_n(4, 4, |c: char| c.is_ascii_hexdigit());
-    preceded(char('u'), cut(map(digits, |hex| u16::from_str_radix(hex, 16).unwrap_or_default()))).parse(text)
+    let unit = map(digits, |hex| Piece::Unit(u16::from_str_radix(hex, 16).unwrap_or_default()));
+    preceded(char('u'), cut(unit)).parse(text)
 }
 
-fn short_escape(text: &str) -> IResult<&str, u16> {
-    alt((
-        value(u16::from(b'\t'), char('t')),
-        value(u16::from(b'\r'), char('r')),
-        value(u16::from(b'\n'), char('n')),
-        value(0x0c, char('f')),
-        // Latin-1 was widened to characters below 256, each of which is one UTF-16 unit.
-        map(anychar, |c| c as u16),
-    ))
-    .parse(text)
+fn short_escape(text: &str) -> IResult<&str, Piece> {
+    let named = alt((
+        value('\t', char('t')),
+        value('\r', char('r')),
+        value('\n', char('n')),
+        value('\x0c', char('f')),
+        anychar,
+    ));
+    map(named, Piece::Character).parse(text)
 }
 
 #[cfg(test)]
@@ -139,7 +154,7 @@ mod tests {
     use super::*;
 
     fn pairs(text: &str) -> Vec<(String, String, usize)> {
-        parse(text.as_bytes()).unwrap().into_iter().map(|e| (e.key, e.value, e.line)).collect()
+        parse(text).unwrap().into_iter().map(|e| (e.key, e.value, e.line)).collect()
     }
 
     fn one(text: &str) -> (String, String) {
@@ -168,14 +183,15 @@ mod tests {
         assert_eq!(one(r"a\=b=c\td"), ("a=b".into(), "c\td".into()));
         assert_eq!(one(r"a\ b c\:\q"), ("a b".into(), "c:q".into()));
         assert_eq!(one(r"a=\u00e4\uD83D\uDE00"), ("a".into(), "ä😀".into()));
-        assert_eq!(parse(b"ok=1\nbad=\\u00g0"), Err(BadEscape { line: 2 }));
-        assert_eq!(parse(b"bad=\\u12"), Err(BadEscape { line: 1 }));
+        assert_eq!(parse("ok=1\nbad=\\u00g0"), Err(BadEscape { line: 2 }));
+        assert_eq!(parse("bad=\\u12"), Err(BadEscape { line: 1 }));
     }
 
     #[test]
-    fn bytes_are_latin1() {
-        assert_eq!(parse("a=ä".as_bytes()).unwrap()[0].value, "\u{c3}\u{a4}".to_owned());
-        assert_eq!(parse(b"a=\xe4").unwrap()[0].value, "ä");
+    fn bytes_are_latin1_and_text_is_not() {
+        assert_eq!(parse_latin1("a=ä".as_bytes()).unwrap()[0].value, "\u{c3}\u{a4}".to_owned());
+        assert_eq!(parse_latin1(b"a=\xe4").unwrap()[0].value, "ä");
+        assert_eq!(one("ä=€😀\\😀"), ("ä".into(), "€😀😀".into()));
     }
 
     #[test]
