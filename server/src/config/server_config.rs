@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use rookeeper_core::acl::DigestAlgorithm;
-use rookeeper_core::ensemble::{EnsembleConfig, HostPort, Role};
-use rookeeper_protocol::types::ServerId;
+use rookeeper_core::ensemble::{EnsembleConfig, Role};
+use rookeeper_protocol::types::{HostPort, ServerId};
 
 use super::error::ConfigNote;
 

@@ -2,9 +2,9 @@
 //! `host:quorumPort:electionPort[:role][;[host:]clientPort]`, with more addresses after `|`.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use rookeeper_protocol::types::ServerId;
+use rookeeper_protocol::types::{BracketError, HostPort, ServerId, host_and_ports, split_parts};
 
 /// Whether a server votes (`QuorumPeer.LearnerType`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,13 +47,16 @@ pub struct PeerAddress {
     pub election_port: u16,
 }
 
-/// A host that is not looked up yet, and a port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostPort {
-    /// Name or address as in [`PeerAddress`].
-    pub host: String,
-    /// The port.
-    pub port: u16,
+impl PeerAddress {
+    /// Where it serves learners while it leads.
+    pub fn quorum(&self) -> HostPort {
+        HostPort { host: self.host.clone(), port: self.quorum_port }
+    }
+
+    /// Where it takes part in elections.
+    pub fn election(&self) -> HostPort {
+        HostPort { host: self.host.clone(), port: self.election_port }
+    }
 }
 
 /// One server of an ensemble.
@@ -68,7 +71,7 @@ pub struct Member {
     pub addresses: Vec<PeerAddress>,
     /// Whether it votes.
     pub role: Role,
-    /// Where it serves clients, when the line says so.
+    /// Where it serves clients, when the line says so. Its host stands in the form of [`PeerAddress`].
     pub client: Option<HostPort>,
 }
 
@@ -80,7 +83,7 @@ pub enum MemberError {
     WrongForm(String),
     /// An address in brackets that does not end, or has no port behind it.
     #[error("{0:?} {1}")]
-    Brackets(String, &'static str),
+    Brackets(String, BracketError),
     /// Not a number.
     #[error("{0:?} is no port; it must be a number from 0 to 65535, without white space")]
     NoPort(String),
@@ -106,13 +109,13 @@ impl Member {
     /// is `multiAddress.enabled`.
     pub fn parse(id: ServerId, text: &str, multi_address: bool) -> Result<Self, MemberError> {
         let wrong_form = || MemberError::WrongForm(text.to_owned());
-        let (peers, client) = match split(text, ';')[..] {
+        let (peers, client) = match split_parts(text, ';')[..] {
             [peers] => (peers, None),
             [peers, client] => (peers, Some(client)),
             _ => return Err(wrong_form()),
         };
         let client = client.map(|client| parse_client(text, client)).transpose()?;
-        let peers = split(peers, '|');
+        let peers = split_parts(peers, '|');
         if peers.is_empty() {
             return Err(wrong_form());
         }
@@ -137,18 +140,21 @@ impl Member {
     }
 
     /// The places where it serves learners while it leads, as `QuorumServer.addr`.
-    pub fn quorum_addresses(&self) -> impl Iterator<Item = (&str, u16)> {
-        self.addresses.iter().map(|address| (address.host.as_str(), address.quorum_port))
+    pub fn quorum_addresses(&self) -> impl Iterator<Item = HostPort> {
+        self.addresses.iter().map(PeerAddress::quorum)
+    }
+
+    /// The places where it takes part in elections, as `QuorumServer.electionAddr`.
+    pub fn election_addresses(&self) -> impl Iterator<Item = HostPort> {
+        self.addresses.iter().map(PeerAddress::election)
     }
 
     /// All places that another server may not have as well: the wildcard and this machine itself are no places
     /// of that kind (`QuorumServer.checkAddressDuplicate`). Java compares what names resolve to, here the names
     /// themselves are compared, since the core resolves nothing.
-    pub(super) fn exclusive_addresses(&self) -> impl Iterator<Item = (&str, u16)> {
-        let quorum = self.quorum_addresses();
-        let election = self.addresses.iter().map(|address| (address.host.as_str(), address.election_port));
-        let client = self.client.iter().map(|client| (client.host.as_str(), client.port));
-        quorum.chain(election).chain(client).filter(|(host, _)| !is_wildcard_or_loopback(host))
+    pub(super) fn exclusive_addresses(&self) -> impl Iterator<Item = HostPort> {
+        let all = self.quorum_addresses().chain(self.election_addresses()).chain(self.client.clone());
+        all.filter(|place| !is_wildcard_or_loopback(&place.host))
     }
 }
 
@@ -157,22 +163,13 @@ impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, address) in self.addresses.iter().enumerate() {
             let bar = if at == 0 { "" } else { "|" };
-            write!(f, "{bar}{}:{}:{}", Bracketed(&address.host), address.quorum_port, address.election_port)?;
+            write!(f, "{bar}{}:{}", address.quorum(), address.election_port)?;
         }
         write!(f, ":{}", self.role)?;
         match &self.client {
-            Some(client) => write!(f, ";{}:{}", Bracketed(&client.host), client.port),
+            Some(client) => write!(f, ";{client}"),
             None => Ok(()),
         }
-    }
-}
-
-/// A host in brackets if it has colons (`QuorumServer.delimitedHostString`).
-struct Bracketed<'a>(&'a str);
-
-impl fmt::Display for Bracketed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.contains(':') { write!(f, "[{}]", self.0) } else { f.write_str(self.0) }
     }
 }
 
@@ -197,14 +194,14 @@ fn canonical_host(host: &str) -> String {
 }
 
 fn is_wildcard_or_loopback(host: &str) -> bool {
-    match host.parse::<std::net::IpAddr>() {
+    match host.parse::<IpAddr>() {
         Ok(address) => address.is_unspecified() || address.is_loopback(),
         Err(_) => host.eq_ignore_ascii_case("localhost"),
     }
 }
 
 fn parse_client(text: &str, client: &str) -> Result<HostPort, MemberError> {
-    let (host, port) = match host_and_ports(client)?[..] {
+    let (host, port) = match in_parts(client)?[..] {
         [port] => ("0.0.0.0", port),
         [host, port] => (host, port),
         _ => return Err(MemberError::WrongForm(text.to_owned())),
@@ -213,7 +210,7 @@ fn parse_client(text: &str, client: &str) -> Result<HostPort, MemberError> {
 }
 
 fn parse_peer(text: &str, peer: &str) -> Result<(PeerAddress, Option<Role>), MemberError> {
-    let (host, quorum, election, role) = match host_and_ports(peer)?[..] {
+    let (host, quorum, election, role) = match in_parts(peer)?[..] {
         [host, quorum, election] => (host, quorum, election, None),
         [host, quorum, election, role] => (host, quorum, election, Some(role)),
         _ => return Err(MemberError::WrongForm(text.to_owned())),
@@ -234,35 +231,8 @@ fn parse_port(text: &str) -> Result<u16, MemberError> {
     u16::try_from(number).map_err(|_| MemberError::PortOutOfRange(text.to_owned()))
 }
 
-/// Host and what follows it after colons (`ConfigUtils.getHostAndPort`). The character between a closing
-/// bracket and the first port is skipped unseen, as in Java.
-fn host_and_ports(text: &str) -> Result<Vec<&str>, MemberError> {
-    let Some(bracketed) = text.strip_prefix('[') else {
-        return Ok(split(text, ':'));
-    };
-    let fail = |what| MemberError::Brackets(text.to_owned(), what);
-    let (host, after) = bracketed.split_once(']').ok_or_else(|| fail("begins with [ but has no ]"))?;
-    let mut parts = vec![host];
-    let mut ports = after.chars();
-    if ports.next().is_some() {
-        if ports.as_str().is_empty() {
-            return Err(fail("has no port after the address"));
-        }
-        parts.extend(split(ports.as_str(), ':'));
-    }
-    Ok(parts)
-}
-
-/// Java's `String.split`: empty parts at the end do not count, and a text without the separator
-/// is one part even when empty.
-fn split(text: &str, separator: char) -> Vec<&str> {
-    let mut parts: Vec<_> = text.split(separator).collect();
-    if parts.len() > 1 {
-        while parts.last().is_some_and(|part| part.is_empty()) {
-            parts.pop();
-        }
-    }
-    parts
+fn in_parts(text: &str) -> Result<Vec<&str>, MemberError> {
+    host_and_ports(text).map_err(|problem| MemberError::Brackets(text.to_owned(), problem))
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use rookeeper_protocol::types::ServerId;
+use rookeeper_protocol::types::{HostPort, ServerId};
 
 use super::config::{ConfigRules, EnsembleConfig};
-use super::member::{HostPort, Role};
+use super::member::Role;
 use super::quorum::Quorums;
 
 /// The lists of members as one server knows them.

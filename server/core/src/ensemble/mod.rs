@@ -10,7 +10,7 @@ mod quorum;
 mod reconfig;
 
 pub use config::{ConfigError, ConfigProblem, ConfigRules, EnsembleConfig, Hierarchy, is_config_key};
-pub use member::{HostPort, Member, MemberError, PeerAddress, Role};
+pub use member::{Member, MemberError, PeerAddress, Role};
 pub use membership::{Activation, Membership};
 pub use quorum::{Quorum, Quorums};
 pub use reconfig::{ReconfigError, designated_leader, reconfigured};

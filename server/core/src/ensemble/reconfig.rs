@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 
 use rookeeper_protocol::client::ReconfigRequest;
-use rookeeper_protocol::types::{ErrorCode, ServerId, Zxid};
+use rookeeper_protocol::types::{ErrorCode, HostPort, ServerId, Zxid};
 
 use super::config::{ConfigError, ConfigProblem, ConfigRules, EnsembleConfig};
 use super::member::{Member, MemberError, trim};
@@ -39,8 +39,8 @@ pub enum ReconfigError {
     /// Two members at one place.
     #[error("{place} of server.{joining} belongs to server.{present}")]
     SameAddress {
-        /// Host and port.
-        place: String,
+        /// What both name.
+        place: HostPort,
         /// The member that is to join.
         joining: ServerId,
         /// The member that is there.
@@ -163,14 +163,16 @@ fn joining_member(text: &str, rules: ConfigRules) -> Result<Member, ReconfigErro
 /// Two members may not share a place (`QuorumServer.checkAddressDuplicate`).
 fn check_places(joining: &Member, config: &EnsembleConfig) -> Result<(), ReconfigError> {
     for present in config.members.values().filter(|present| present.id != joining.id) {
-        for (host, port) in joining.exclusive_addresses() {
-            if present.exclusive_addresses().any(|place| place.0.eq_ignore_ascii_case(host) && place.1 == port) {
-                let place = format!("{host}:{port}");
-                return Err(ReconfigError::SameAddress { place, joining: joining.id, present: present.id });
-            }
+        let clash = |place: &HostPort| present.exclusive_addresses().any(|other| same_place(place, &other));
+        if let Some(place) = joining.exclusive_addresses().find(clash) {
+            return Err(ReconfigError::SameAddress { place, joining: joining.id, present: present.id });
         }
     }
     Ok(())
+}
+
+fn same_place(a: &HostPort, b: &HostPort) -> bool {
+    a.port == b.port && a.host.eq_ignore_ascii_case(&b.host)
 }
 
 fn server_id(text: &str) -> Result<ServerId, ReconfigError> {
