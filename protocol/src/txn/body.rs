@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::digest::{DIGEST_VERSION, TxnDigest};
 use crate::jute::{DecodeError, DecodeErrorKind, Reader, VectorLength, Writer};
 use crate::types::{AclList, OpCode, read_acls_nullable, write_acls};
 
@@ -233,8 +234,12 @@ fn read_path(reader: &mut Reader<'_>) -> Result<Box<str>, DecodeError> {
     }
 }
 
+/// The paths of a closeSession. A server with `closeSessionTxn.enabled=false`, or one before 3.6, writes none, and
+/// then the digest may follow: it is told from a list by its length and its first number. A list with that number of
+/// paths, none of them empty, is longer. (Java takes the digest for a list then, `SerializeUtils#deserializeTxn`.)
 fn read_paths(reader: &mut Reader<'_>) -> Result<Option<Vec<Box<str>>>, DecodeError> {
-    if reader.remaining() == 0 {
+    let is_digest = |rest: &[u8]| rest.len() == TxnDigest::LEN && rest.starts_with(&DIGEST_VERSION.to_be_bytes());
+    if reader.remaining() == 0 || is_digest(reader.rest()) {
         return Ok(None);
     }
     let paths = reader.text_vector()?.unwrap_or_default();

@@ -86,7 +86,24 @@ mod tests {
         round_trip(Txn::SetAcl { path: "/g".into(), acl: [Acl::read_only()].into(), version: 1 }, digest);
         round_trip(Txn::CreateSession { timeout_ms: 4000 }, digest);
         round_trip(Txn::CloseSession { paths: Some(vec!["/h".into()]) }, digest);
-        round_trip(Txn::CloseSession { paths: None }, None);
+    }
+
+    #[test]
+    fn a_digest_is_no_list_of_paths() {
+        let close = |paths: Option<&[&str]>| Txn::CloseSession {
+            paths: paths.map(|paths| paths.iter().map(|path| (*path).into()).collect()),
+        };
+        // The digest of a tree with little in it: its upper half reads as the length of an empty path.
+        for digest in
+            [None, Some(-9), Some(7)].map(|digest| digest.map(|tree_digest| TxnDigest { version: 2, tree_digest }))
+        {
+            round_trip(close(None), digest);
+            round_trip(close(Some(&[])), digest);
+            // As long as a digest.
+            round_trip(close(Some(&["/abc"])), digest);
+            round_trip(close(Some(&["/", "/"])), digest);
+            round_trip(close(Some(&["/a", "/b", "/c"])), digest);
+        }
     }
 
     #[test]

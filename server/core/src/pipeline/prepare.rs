@@ -86,10 +86,7 @@ impl Pipeline {
         };
         let mut quota = context.quota;
         let (txn, digest) = match prepared {
-            Ok(txn) => {
-                let digest = self.digest(tree, &txn);
-                (txn, digest)
-            }
+            Ok(txn) => (txn, self.digest(tree)),
             Err(code) => {
                 // What was granted before another check failed is free again.
                 quota.drain(..).for_each(|delta| self.outstanding.take_quota(&delta));
@@ -107,10 +104,9 @@ impl Pipeline {
         Proposal { request: request.origin, outcome: Outcome::Logged(LogEntry { header, txn, digest }), bytes, quota }
     }
 
-    /// The digest behind a transaction. Where the list of a closeSession is left out there is none either: a
-    /// reader could not tell it from the list.
-    fn digest(&self, tree: &Tree, txn: &Txn) -> Option<TxnDigest> {
-        let told = tree.rules().digest && !matches!(txn, Txn::CloseSession { paths: None });
+    /// The digest behind a transaction.
+    fn digest(&self, tree: &Tree) -> Option<TxnDigest> {
+        let told = tree.rules().digest;
         told.then_some(TxnDigest { version: DIGEST_VERSION, tree_digest: self.outstanding.digest })
     }
 

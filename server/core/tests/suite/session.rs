@@ -86,7 +86,6 @@ fn a_log_without_lists_takes_all_that_the_session_owns() {
     world.ok(conn, &ephemeral("/e"));
     world.take_log();
     assert_eq!(world.call(conn, 2, &bare(OpCode::CloseSession)), reply(2, 3, 0));
-    // A digest behind it could not be told from the list, so there is none.
     let txn = Txn::CloseSession { paths: None };
     assert_eq!(world.take_log(), [world.entry(conn, 2, 3, txn)]);
     assert!(!world.has("/e"));

@@ -295,8 +295,6 @@ impl World {
         let entry = self.history.iter().rev().find(|entry| entry.header.zxid == zxid).unwrap();
         let expected = match entry.txn {
             Txn::Error { .. } => None,
-            // A digest behind it could not be told from the list.
-            Txn::CloseSession { paths: None } => None,
             _ if !self.tree.rules().digest => None,
             _ => Some(TxnDigest { version: DIGEST_VERSION, tree_digest: digest }),
         };
