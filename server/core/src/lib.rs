@@ -7,6 +7,7 @@
 pub mod acl;
 pub mod client;
 pub mod ensemble;
+pub mod peer;
 pub mod pipeline;
 pub mod session;
 pub mod tree;

@@ -112,6 +112,8 @@ pub enum Reason {
     CutTooShort,
     /// What the learner lacks is not in the log any more.
     HistoryGone,
+    /// There are too many connections already.
+    TooMany,
     /// The same server came again on another connection.
     Replaced,
     /// The connection ended.
@@ -143,6 +145,7 @@ impl fmt::Display for Reason {
             Self::OldEpoch => "its epoch is older than the one accepted",
             Self::CutTooShort => "the log had a gap where it was cut",
             Self::HistoryGone => "what it lacks is not in the log any more",
+            Self::TooMany => "there are too many learners",
             Self::Replaced => "the same server connected again",
             Self::Disconnected => "the connection ended",
             Self::Unreachable => "it cannot be reached",

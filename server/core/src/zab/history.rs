@@ -31,6 +31,20 @@ pub struct LogRecord {
     pub payload: Bytes,
 }
 
+/// What a reading of the log on disk found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HistoryPiece {
+    /// The log begins behind the transaction asked for, or what was asked for is more than was allowed.
+    Unavailable,
+    /// Records in order.
+    Records {
+        /// The newest record at or before the one asked for.
+        at_or_before: Zxid,
+        /// What follows it, without a gap. Empty when the log ends there, or nothing more was asked for.
+        records: Vec<LogRecord>,
+    },
+}
+
 /// Whether a transaction may stand behind another in a history: it has the next number, or a later leader's
 /// (`Learner#enforceContinuousProposal`; a later leader's first number is not known to a learner).
 pub fn follows(before: Zxid, zxid: Zxid) -> bool {

@@ -7,9 +7,12 @@
 mod action;
 mod epoch;
 mod history;
+pub mod leader;
+mod state;
 mod sync_plan;
 
 pub use action::{Action, DialId, LearnerLink, Reason};
 pub use epoch::{Epoch, Epochs, Offer, StateSummary};
-pub use history::{COMMIT_LOG_COUNT_DEFAULT, History, LogRecord, WINDOW_BYTES_MAX, follows};
+pub use history::{COMMIT_LOG_COUNT_DEFAULT, History, HistoryPiece, LogRecord, WINDOW_BYTES_MAX, follows};
+pub use state::{State, ZabRules};
 pub use sync_plan::{LearnerState, SyncPlan, SyncRules, plan, plan_from_log};

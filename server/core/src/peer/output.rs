@@ -1,0 +1,198 @@
+//! Everything that a server can ask of its driver.
+//!
+//! Outputs are carried out in their order, as far as they concern the same thing: the disk, or one connection. What
+//! rests on a write is not handed out before the write was reported durable, so that a driver never has to wait.
+
+use bytes::Bytes;
+use rookeeper_protocol::types::{ServerId, SessionId, Zxid};
+
+use super::role::Role;
+use crate::watch::ConnId;
+use crate::zab::{DialId, Epochs, LearnerLink, LogRecord, Reason};
+
+/// A write to disk. Counted up from 1 by the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct WriteId(pub u64);
+
+/// Something to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send a notification to a server over the election connection with it, made if there is none. The newest message
+    /// takes the place of one that waits (`QuorumCnxManager` has queues of one).
+    ElectionMessage {
+        /// To whom.
+        to: ServerId,
+        /// What stands behind its length.
+        message: Bytes,
+    },
+
+    /// Append to the log, and report when it is flushed. What is asked for before a flush is one group.
+    Append {
+        /// The write.
+        write: WriteId,
+        /// Records in order, at least one.
+        records: Vec<LogRecord>,
+    },
+    /// Replace both epochs on disk at once, behind everything appended before.
+    PersistEpochs {
+        /// The write.
+        write: WriteId,
+        /// The new ones.
+        epochs: Epochs,
+    },
+    /// Cut the log behind `keep`, durably. If the tree is ahead of that it is loaded anew from image and log.
+    /// Answered by [`super::Input::Truncated`].
+    Truncate {
+        /// The write.
+        write: WriteId,
+        /// The newest record that stays.
+        keep: Zxid,
+    },
+    /// Take the snapshot that follows on the connection to the leader. Once it is complete, with Java's signature behind
+    /// it, it becomes image and tree in one step and the log begins anew behind it: a crash leaves the old or the new.
+    /// Answered by [`super::Input::SnapshotReceived`], or by the end of the connection.
+    ReceiveSnapshot {
+        /// The write.
+        write: WriteId,
+        /// The connection.
+        dial: DialId,
+        /// The newest transaction in it, as the leader says.
+        zxid: Zxid,
+    },
+    /// Read a piece of the log behind `after` for a learner, once what was to be written to it has gone out: so a slow
+    /// learner costs no memory. Answered by [`super::Input::HistoryRead`].
+    ReadHistory {
+        /// The learner.
+        link: LearnerLink,
+        /// The transaction behind which to begin; it need not be in the log.
+        after: Zxid,
+        /// The newest transaction wanted.
+        through: Zxid,
+        /// Bytes of records in the answer.
+        bytes_max: usize,
+        /// The answer is `Unavailable` when the log from here on is longer than this share of the image, in thousandths
+        /// (`snapshotSizeFactor`). `None` while a learner is half served: then all must come.
+        size_limit_permille: Option<u32>,
+    },
+
+    /// Connect to a server's learner port, at each of its addresses at once.
+    Dial {
+        /// The attempt.
+        dial: DialId,
+        /// To whom.
+        to: ServerId,
+        /// Milliseconds that the attempt may take.
+        timeout_ms: i64,
+    },
+    /// Write to the leader.
+    ToLeader {
+        /// The connection.
+        dial: DialId,
+        /// Whole packets.
+        frames: Vec<Bytes>,
+    },
+    /// Close the connection to the leader, or give the attempt up. What was not written yet is dropped; nothing comes
+    /// from it any more.
+    HangUp {
+        /// The connection.
+        dial: DialId,
+    },
+
+    /// Write to a learner.
+    ToLearner {
+        /// The connection.
+        link: LearnerLink,
+        /// Whole packets.
+        frames: Vec<Bytes>,
+    },
+    /// Make a picture of the tree that stands still at one transaction while the tree goes on, for this learner. It is
+    /// not older than what is applied now. Answered by [`super::Input::SnapshotOpened`].
+    OpenSnapshot {
+        /// For whom.
+        link: LearnerLink,
+    },
+    /// Write the picture to the learner: sessions, ACLs, znodes and Java's signature, behind what was to be written
+    /// before. Answered by [`super::Input::SnapshotSent`].
+    SendSnapshot {
+        /// To whom.
+        link: LearnerLink,
+    },
+    /// Close a learner's connection and forget its picture. Nothing comes from it any more.
+    Dismiss {
+        /// The connection.
+        link: LearnerLink,
+    },
+
+    /// Clients may come: handshakes are taken, requests are submitted.
+    Serve,
+    /// Close all connections of clients, and take none.
+    StopServing,
+    /// Whether a client keeps its session. Follows every [`super::Input::RenewSession`], unless serving stops.
+    SessionRenewed {
+        /// The connection that asked.
+        conn: ConnId,
+        /// The session.
+        session: SessionId,
+        /// Whether it is still there.
+        valid: bool,
+    },
+    /// A session went to another connection or another server: this connection ends.
+    CloseConnection {
+        /// The connection.
+        conn: ConnId,
+        /// The session that it had.
+        session: SessionId,
+    },
+
+    /// The role changed. Whatever else the change needs is asked for by other outputs.
+    RoleChanged(Role),
+    /// Something that an operator should read.
+    Tell(Event),
+    /// Nothing can be promised any more: end the process, and let it start anew.
+    Fail(Failure),
+    /// Everything is handed over; the process may end.
+    Stopped,
+}
+
+/// Something that an operator should read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A learner's connection was closed.
+    Dismissed {
+        /// The connection.
+        link: LearnerLink,
+        /// Its server, if it said so.
+        server: Option<ServerId>,
+        /// Why.
+        reason: Reason,
+    },
+    /// The connection to the leader was closed from this side.
+    LeftLeader {
+        /// The leader.
+        leader: ServerId,
+        /// Why.
+        reason: Reason,
+    },
+    /// This server leads no longer.
+    SteppedDown {
+        /// Why.
+        reason: Reason,
+    },
+    /// A learner is synchronized from now on.
+    Synchronized {
+        /// The learner.
+        server: ServerId,
+    },
+}
+
+/// Why a server cannot go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The leader says to cut the log before a transaction that was committed here.
+    CommittedTruncated {
+        /// What should stay.
+        keep: Zxid,
+        /// What is committed.
+        committed: Zxid,
+    },
+}

@@ -1,0 +1,231 @@
+//! Broadcast: proposals go out in order, and are committed in order once a quorum has them on disk (`Leader#propose`,
+//! `#processAck`, `#tryToCommit`).
+//!
+//! An acknowledgement stands for everything before it, since learners log and acknowledge in order. So a learner is one
+//! number, and what is committed is the highest number that a quorum has reached.
+
+use bytes::{Bytes, BytesMut};
+use rookeeper_protocol::peer::{PacketType, write_packet};
+use rookeeper_protocol::types::Zxid;
+
+use super::learner::Phase;
+use super::{Leader, Stage, packet};
+use crate::zab::action::{Action, LearnerLink, Reason};
+use crate::zab::history::{LogRecord, follows};
+use crate::zab::state::State;
+
+/// Who asked for a `sync`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Syncer {
+    /// A client of this server.
+    Here,
+    /// A client of a learner, or of somebody behind it.
+    Learner(LearnerLink),
+}
+
+/// A `sync` that is not answered yet.
+#[derive(Debug)]
+pub(super) struct WaitingSync {
+    pub(super) who: Syncer,
+    /// What was proposed when it came must be committed.
+    through: Zxid,
+    /// A quorum must have answered a ping of this round: it still follows this leader. Java asks nobody, so that a leader
+    /// that was replaced without noticing lies.
+    round: u64,
+}
+
+/// Rounds of pings that ask whether a quorum still follows.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    /// The newest round that was begun.
+    begun: u64,
+    /// The newest one that a quorum answered.
+    answered: u64,
+}
+
+impl Leader {
+    /// Sends proposals: `records` in their order, and the same as PROPOSAL packets in `frame`.
+    // zab: LeaderProcessRequest, LeaderBroadcast1
+    pub fn propose(
+        &mut self,
+        state: &mut State,
+        now_ms: i64,
+        records: impl IntoIterator<Item = LogRecord>,
+        frame: &Bytes,
+        actions: &mut Vec<Action>,
+    ) {
+        for record in records {
+            debug_assert!(follows(self.last_proposed, record.zxid), "proposals are numbered without a gap");
+            self.last_proposed = record.zxid;
+            state.history.append(record.clone());
+            actions.push(Action::Append(record));
+        }
+        let zxid = self.last_proposed;
+        for (link, learner) in &mut self.learners {
+            if learner.is_forwarded_to() && learner.follows {
+                learner.proposed(zxid, now_ms);
+                actions.push(Action::ToLearner(*link, frame.clone()));
+            }
+        }
+    }
+
+    /// A learner has something on disk.
+    // zab: LeaderProcessACK
+    pub(super) fn on_ack(
+        &mut self,
+        state: &mut State,
+        now_ms: i64,
+        link: LearnerLink,
+        zxid: Zxid,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(learner) = self.learners.get_mut(&link) else { return };
+        if zxid == self.epoch.start() {
+            // Java's learners send this once more behind UPTODATE.
+            if learner.phase == Phase::Synchronizing {
+                self.on_new_leader_ack(state, now_ms, link, actions);
+            }
+            return;
+        }
+        // Observers acknowledge nothing that would count; others not what they were never sent.
+        if !learner.follows {
+            return;
+        }
+        if zxid > learner.sent {
+            return self.dismiss(link, Reason::BadAcknowledgement, actions);
+        }
+        match learner.acked {
+            Some(acked) if zxid <= acked => return,
+            Some(acked) if !follows(acked, zxid) => return self.dismiss(link, Reason::BadAcknowledgement, actions),
+            // The first one may be any: what a learner had when it was synchronized it does not acknowledge.
+            _ => learner.acknowledged(zxid),
+        }
+        // One that acknowledges proposals before it acknowledges NEWLEADER (Java before 3.9.3) counts when it has done both.
+        if self.stage == Stage::Broadcasting && learner.phase >= Phase::Synchronized {
+            self.count_acks(state, actions);
+        }
+    }
+
+    /// Looks whether more is committed: the highest zxid that a quorum of each list has, the leader's own log included.
+    // zab: LeaderTryToCommit
+    pub(super) fn count_acks(&mut self, state: &mut State, actions: &mut Vec<Action>) {
+        let (me, own) = (self.me, state.history.durable());
+        let acked = |id| {
+            if id == me {
+                return Some(own);
+            }
+            let learner = self.learners.get(self.links.get(&id)?)?;
+            if learner.phase >= Phase::Synchronized { learner.acked } else { None }
+        };
+        let reached = state.membership.quorums().highest(acked).unwrap_or(Zxid::ZERO).min(self.last_proposed);
+        // What is older than the epoch was committed when the leader was established.
+        if reached > state.history.committed() {
+            self.commit(state, reached, actions);
+        }
+    }
+
+    fn commit(&mut self, state: &mut State, through: Zxid, actions: &mut Vec<Action>) {
+        let before = state.history.committed();
+        let mut commits = BytesMut::new();
+        let mut informs = BytesMut::new();
+        let observed = self.learners.values().any(|learner| learner.is_forwarded_to() && !learner.follows);
+        for record in state.history.window_after(before).take_while(|record| record.zxid <= through) {
+            write_packet(&mut commits, PacketType::Commit, record.zxid, None);
+            if observed {
+                write_packet(&mut informs, PacketType::Inform, record.zxid, Some(&record.payload));
+            }
+        }
+        let (commits, informs) = (commits.freeze(), informs.freeze());
+        for (link, learner) in self.learners.iter_mut().filter(|(_, learner)| learner.is_forwarded_to()) {
+            let frame = if learner.follows { &commits } else { &informs };
+            actions.push(Action::ToLearner(*link, frame.clone()));
+            if !learner.follows {
+                learner.sent = through;
+            }
+        }
+        state.history.commit(through);
+        actions.push(Action::Commit(through));
+        self.answer_syncs(state, actions);
+    }
+
+    /// A client wants to see all that is committed now. It is answered when all that is proposed now is committed, and
+    /// a quorum has told that it still follows.
+    pub fn sync(&mut self, state: &State, who: Syncer, actions: &mut Vec<Action>) {
+        self.syncs.push_back(WaitingSync { who, through: self.last_proposed, round: self.round.begun + 1 });
+        self.begin_round(actions);
+        self.answer_syncs(state, actions);
+    }
+
+    /// Asks everybody whether they still follow, unless they are being asked: then the next round begins with the
+    /// answers to this one.
+    fn begin_round(&mut self, actions: &mut Vec<Action>) {
+        let wanted = self.syncs.iter().any(|sync| sync.round > self.round.begun);
+        if self.round.answered < self.round.begun || !wanted {
+            return;
+        }
+        self.round.begun += 1;
+        self.ping_all(actions);
+    }
+
+    fn ping_all(&mut self, actions: &mut Vec<Action>) {
+        let ping = packet(PacketType::Ping, self.last_proposed);
+        for (link, learner) in self.learners.iter_mut().filter(|(_, learner)| learner.is_forwarded_to()) {
+            learner.pinged(self.round.begun);
+            actions.push(Action::ToLearner(*link, ping.clone()));
+        }
+    }
+
+    /// A learner answered a ping.
+    pub(super) fn on_round_answered(&mut self, state: &State, now_ms: i64, actions: &mut Vec<Action>) {
+        debug_assert!(self.stage == Stage::Broadcasting || now_ms >= 0, "only who serves is pinged");
+        self.answer_syncs(state, actions);
+    }
+
+    /// Answers what can be answered, in order.
+    fn answer_syncs(&mut self, state: &State, actions: &mut Vec<Action>) {
+        loop {
+            let (me, begun) = (self.me, self.round.begun);
+            let round = |id| {
+                if id == me { Some(begun) } else { Some(self.learners.get(self.links.get(&id)?)?.round) }
+            };
+            self.round.answered = state.membership.quorums().highest(round).unwrap_or(0);
+            self.begin_round(actions);
+            let (answered, committed) = (self.round.answered, state.history.committed());
+            // Nothing proposed in this epoch: what came before it is committed.
+            let is_committed = |through: Zxid| through <= committed || through.counter() == 0;
+            let ready = |sync: &mut WaitingSync| sync.round <= answered && is_committed(sync.through);
+            let Some(sync) = self.syncs.pop_front_if(ready) else { return };
+            actions.push(match sync.who {
+                Syncer::Here => Action::Synced,
+                Syncer::Learner(link) => Action::ToLearner(link, packet(PacketType::Sync, Zxid::ZERO)),
+            });
+        }
+    }
+
+    /// Twice in a tick the learners are pinged, and once the quorum is counted (`Leader#lead`).
+    pub(super) fn tick(&mut self, state: &mut State, now_ms: i64, actions: &mut Vec<Action>) {
+        self.next_ping_ms = now_ms + state.rules.tick_ms / 2;
+        if self.quorum_is_due && !self.has_quorum(state, now_ms) {
+            return actions.push(Action::Leave(Reason::NoQuorum));
+        }
+        self.quorum_is_due = !self.quorum_is_due;
+        let slow: Vec<_> = self
+            .learners
+            .iter()
+            .filter(|(_, learner)| learner.is_forwarded_to() && learner.is_too_slow(now_ms, &state.rules))
+            .map(|(link, _)| *link)
+            .collect();
+        for link in slow {
+            self.dismiss(link, Reason::Unacknowledged, actions);
+        }
+        self.ping_all(actions);
+    }
+
+    fn has_quorum(&self, state: &State, now_ms: i64) -> bool {
+        let counts = |id| {
+            let learner = self.links.get(&id).and_then(|link| self.learners.get(link));
+            id == self.me || learner.is_some_and(|learner| learner.follows && learner.counts(now_ms))
+        };
+        state.membership.quorums().satisfied_by(counts)
+    }
+}

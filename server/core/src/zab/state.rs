@@ -1,0 +1,65 @@
+//! What both roles borrow: who belongs to the ensemble, the epochs, the history, and the limits.
+
+use rookeeper_protocol::types::Zxid;
+
+use super::epoch::{Epochs, StateSummary};
+use super::history::History;
+use super::sync_plan::SyncRules;
+use crate::ensemble::Membership;
+
+/// Limits and switches of the agreement, from the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ZabRules {
+    /// tickTime in milliseconds.
+    pub tick_ms: i64,
+    /// initLimit in ticks: connecting and synchronizing.
+    pub init_limit: i64,
+    /// syncLimit in ticks: silence and missing acknowledgements.
+    pub sync_limit: i64,
+    /// connectToLearnerMasterLimit in ticks; 0 is initLimit.
+    pub connect_limit: i64,
+    /// How learners are synchronized.
+    pub sync: SyncRules,
+}
+
+impl ZabRules {
+    /// What a server has time for until it is synchronized, in milliseconds.
+    pub fn init_ms(&self) -> i64 {
+        self.tick_ms * self.init_limit
+    }
+
+    /// How long a synchronized server may be silent, in milliseconds.
+    pub fn sync_ms(&self) -> i64 {
+        self.tick_ms * self.sync_limit
+    }
+
+    /// What connecting to a leader may take, in milliseconds.
+    pub fn connect_ms(&self) -> i64 {
+        self.tick_ms * if self.connect_limit > 0 { self.connect_limit } else { self.init_limit }
+    }
+}
+
+/// The state.
+#[derive(Debug)]
+pub struct State {
+    /// Limits and switches.
+    pub rules: ZabRules,
+    /// Who belongs to the ensemble.
+    pub membership: Membership,
+    /// The epochs, as they were last given to the disk.
+    pub epochs: Epochs,
+    /// The history.
+    pub history: History,
+}
+
+impl State {
+    /// How new this server's history is.
+    pub fn summary(&self) -> StateSummary {
+        StateSummary { epoch: self.epochs.current, last_zxid: self.history.last_logged() }
+    }
+
+    /// The last zxid of the log.
+    pub fn last_logged(&self) -> Zxid {
+        self.history.last_logged()
+    }
+}
