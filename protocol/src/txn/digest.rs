@@ -62,10 +62,17 @@ pub fn znode_digest(path: &str, data: Option<&[u8]>, stat: &StatPersisted) -> i6
     for part in parts {
         match joined.get_mut(len..len + part.len()) {
             Some(place) => place.copy_from_slice(part),
-            None => return i64::from(parts.iter().fold(crc32fast::Hasher::new(), |mut crc, part| {
-                crc.update(part);
-                crc
-            }).finalize()),
+            None => {
+                return i64::from(
+                    parts
+                        .iter()
+                        .fold(crc32fast::Hasher::new(), |mut crc, part| {
+                            crc.update(part);
+                            crc
+                        })
+                        .finalize(),
+                );
+            }
         }
         len += part.len();
     }

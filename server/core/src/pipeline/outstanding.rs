@@ -142,7 +142,7 @@ impl Outstanding {
             num_children: znode.num_children,
             acl: AclSource::Tree(znode.acl),
             data: DataSource::Tree(id),
-            digest: tree.digest_of(path, &znode),
+            digest: znode.digest,
         })
     }
 

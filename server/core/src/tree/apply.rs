@@ -157,10 +157,8 @@ impl Tree {
 
     /// Changes a znode's fields, keeping the tree's digest right.
     fn update(&mut self, id: ZnodeId, path: &str, changes: &mut ChangeLog, change: impl FnOnce(&mut Self)) {
-        let before = self.znode_digest(path, id);
         change(self);
-        let after = self.znode_digest(path, id);
-        self.digest = self.digest.wrapping_sub(before).wrapping_add(after);
+        self.renew_digest(path, id);
         changes.changed(id);
     }
 
@@ -189,7 +187,7 @@ impl Tree {
             id.ok_or(ErrorCode::NoNode)?
         };
         changes.created(id);
-        self.digest = self.digest.wrapping_add(self.znode_digest(path, id));
+        self.renew_digest(path, id);
         let client_stat = self.znode(id).client_stat();
         let parent_acl = self.acl_list(parent);
         self.quota_node_created(parent_path, name, changes);
@@ -259,7 +257,7 @@ impl Tree {
         let acl = self.acl_list(id);
         let parent_acl = self.acl_list(parent);
         let data_len = self.znode(id).data.map_or(0, <[u8]>::len) as i64;
-        self.digest = self.digest.wrapping_sub(self.znode_digest(path, id));
+        self.digest = self.digest.wrapping_sub(self.znode(id).digest);
         self.update(parent, parent_path, changes, |tree| {
             tree.remove(id, path);
             tree.raise_pzxid(parent, zxid);
@@ -285,14 +283,11 @@ impl Tree {
     ) -> Result<Stat, ErrorCode> {
         let id = self.find(path).ok_or(ErrorCode::NoNode)?;
         let znode = self.znode(id);
-        let before = self.digest_of(path, &znode);
         let (acl, old_len) = (znode.acl, znode.data.map_or(0, <[u8]>::len) as i64);
         let stat = StatPersisted { mtime: header.time, mzxid: header.zxid, version, ..znode.stat };
         self.rewrite(id, data.map(|data| &data[..]), acl, stat);
-        let znode = self.znode(id);
-        let after = self.digest_of(path, &znode);
-        let stat = znode.client_stat();
-        self.digest = self.digest.wrapping_sub(before).wrapping_add(after);
+        self.renew_digest(path, id);
+        let stat = self.znode(id).client_stat();
         changes.changed(id);
         let new_len = data.map_or(0, Bytes::len) as i64;
         self.data_size += new_len - old_len;

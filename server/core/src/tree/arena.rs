@@ -61,7 +61,8 @@ pub(super) struct Arena {
 
 impl Arena {
     /// An arena that holds the root alone. `seed` makes the hash unpredictable to clients.
-    pub(super) fn new(seed: u64, root: Box<[u8]>) -> Self {
+    pub(super) fn new(seed: u64, root: &[u8]) -> Self {
+        let root = root.into();
         let mut arena = Self {
             chunks: Vec::new(),
             free: Vec::new(),
@@ -114,8 +115,19 @@ impl Arena {
     }
 
     /// Replaces the packed fields; the name must stay.
-    pub(super) fn set_record(&mut self, id: ZnodeId, record: Box<[u8]>) {
-        self.slot_mut(id).record = record;
+    pub(super) fn set_record(&mut self, id: ZnodeId, record: &[u8]) {
+        let slot = self.slot_mut(id);
+        if slot.record.len() == record.len() {
+            // Data of a fixed size are the rule: nothing to allocate.
+            slot.record.copy_from_slice(record);
+        } else {
+            slot.record = record.into();
+        }
+    }
+
+    /// Stores a znode's digest.
+    pub(super) fn set_digest(&mut self, id: ZnodeId, digest: u32) {
+        record::set_digest(&mut self.slot_mut(id).record, digest);
     }
 
     /// The parent; none for the root.
@@ -171,7 +183,7 @@ impl Arena {
         }
         for ancestor in lineage.into_iter().rev() {
             path.push('/');
-            path.push_str(std::str::from_utf8(record::name_bytes(self.record(ancestor))).unwrap_or_default());
+            path.push_str(std::str::from_utf8(record::name(self.record(ancestor))).unwrap_or_default());
         }
     }
 
@@ -196,7 +208,7 @@ impl Arena {
         let mut rest = path.as_bytes();
         let mut at = id;
         while let Some(parent) = self.parent(at) {
-            let Some(head) = rest.strip_suffix(record::name_bytes(self.record(at))) else { return false };
+            let Some(head) = rest.strip_suffix(record::name(self.record(at))) else { return false };
             let Some(head) = head.strip_suffix(b"/") else { return false };
             rest = head;
             at = parent;
@@ -205,8 +217,9 @@ impl Arena {
     }
 
     /// Adds a znode. The caller has seen that the parent is there and the path is free.
-    pub(super) fn insert(&mut self, parent: ZnodeId, parent_pzxid: Zxid, path: &str, record: Box<[u8]>) -> ZnodeId {
+    pub(super) fn insert(&mut self, parent: ZnodeId, parent_pzxid: Zxid, path: &str, record: &[u8]) -> ZnodeId {
         let next_sibling = self.family_mut(parent, parent_pzxid).first_child;
+        let record = record.into();
         let id = self.push(Slot { record, parent: parent.0, next_sibling, previous_sibling: NONE, family: NONE });
         if next_sibling != NONE {
             self.slot_mut(ZnodeId(next_sibling)).previous_sibling = id.0;

@@ -40,6 +40,8 @@ pub const CONFIG: &str = "/zookeeper/config";
 
 /// Every so many zxids the digest is kept (`DataTree#DIGEST_LOG_INTERVAL`).
 const DIGEST_LOG_INTERVAL: i64 = 128;
+/// A large record's room is given back.
+const SCRATCH_BYTES_KEPT: usize = 64 << 10;
 /// So many digests are kept (`DataTree#DIGEST_LOG_LIMIT`).
 const DIGEST_LOG_MAX: usize = 1024;
 
@@ -82,6 +84,8 @@ pub struct Znode<'a> {
     pub stat: StatPersisted,
     /// Number of children.
     pub num_children: u32,
+    /// Its part in the tree's digest; 0 where digests are not kept.
+    pub digest: i64,
     types: ExtendedTypes,
 }
 
@@ -136,6 +140,8 @@ pub struct Tree {
     last_zxid: Zxid,
     data_size: i64,
     seed: u64,
+    /// Where records are packed before they go to their place.
+    scratch: Vec<u8>,
 }
 
 impl Tree {
@@ -150,7 +156,11 @@ impl Tree {
             // The parent is there: the list goes from the top down.
             let _present = tree.insert(path, Some(&[]), acl, stat);
         }
-        tree.digest = tree.compute_digest();
+        for path in ["", ZOOKEEPER, QUOTA, CONFIG] {
+            if let Some(id) = tree.find(path) {
+                tree.renew_digest(path, id);
+            }
+        }
         tree
     }
 
@@ -158,9 +168,11 @@ impl Tree {
     fn bare(rules: TreeRules, seed: u64) -> Self {
         let mut acls = AclTable::default();
         let acl = acls.acquire(&[Acl::open()].into());
-        let root = record::encode(&Fields { name: "", data: Some(&[]), acl, stat: StatPersisted::default() });
+        let mut root = Vec::new();
+        let stat = StatPersisted::default();
+        record::encode(&mut root, &Fields { digest: 0, name: b"", data: Some(&[]), acl, stat });
         Self {
-            arena: Arena::new(seed, root),
+            arena: Arena::new(seed, &root),
             acls,
             rules,
             ephemerals: BTreeMap::new(),
@@ -173,6 +185,7 @@ impl Tree {
             last_zxid: Zxid::ZERO,
             data_size: 0,
             seed,
+            scratch: Vec::new(),
         }
     }
 
@@ -238,19 +251,19 @@ impl Tree {
 
     /// Reads a znode.
     pub fn znode(&self, id: ZnodeId) -> Znode<'_> {
-        let Fields { data, acl, mut stat, .. } = record::decode(self.arena.record(id));
+        let Fields { digest, data, acl, mut stat, .. } = record::decode(self.arena.record(id));
         let mut num_children = 0;
         if let Some(family) = self.arena.family(id) {
             stat.cversion = family.cversion;
             stat.pzxid = family.pzxid;
             num_children = family.count;
         }
-        Znode { data, acl, stat, num_children, types: self.rules.extended_types }
+        Znode { data, acl, stat, num_children, digest: i64::from(digest), types: self.rules.extended_types }
     }
 
     /// The names of the children. Their order means nothing.
     pub fn children(&self, id: ZnodeId) -> impl Iterator<Item = &str> + '_ {
-        let name = |id| std::str::from_utf8(record::name_bytes(self.arena.record(id))).unwrap_or_default();
+        let name = |id| std::str::from_utf8(record::name(self.arena.record(id))).unwrap_or_default();
         self.arena.children(id).map(name)
     }
 
@@ -309,21 +322,28 @@ impl Tree {
         self.quotas.deepest(path)
     }
 
-    /// Digest of the znode at `path`, computed afresh.
-    pub fn znode_digest(&self, path: &str, id: ZnodeId) -> i64 {
-        if self.rules.digest { self.digest_of(path, &self.znode(id)) } else { 0 }
+    /// Digest of a znode as it is now, computed afresh; `path` is its path.
+    fn compute_znode_digest(&self, path: &str, id: ZnodeId) -> i64 {
+        let znode = self.znode(id);
+        if self.rules.digest { znode_digest(path, znode.data, &znode.stat) } else { 0 }
     }
 
-    /// Digest of a znode that was read already.
-    pub fn digest_of(&self, path: &str, znode: &Znode<'_>) -> i64 {
-        if self.rules.digest { znode_digest(path, znode.data, &znode.stat) } else { 0 }
+    /// Computes a znode's digest after it was changed, and keeps the tree's right.
+    fn renew_digest(&mut self, path: &str, id: ZnodeId) {
+        if !self.rules.digest {
+            return;
+        }
+        let before = i64::from(record::digest(self.arena.record(id)));
+        let after = self.compute_znode_digest(path, id);
+        self.arena.set_digest(id, after as u32);
+        self.digest = self.digest.wrapping_sub(before).wrapping_add(after);
     }
 
     /// The digest of the whole tree, computed afresh.
     pub fn compute_digest(&self) -> i64 {
         let mut sum = 0i64;
         if self.rules.digest {
-            self.walk(ROOT, &mut |id| sum = sum.wrapping_add(self.znode_digest(&self.path(id), id)));
+            self.walk(ROOT, &mut |id| sum = sum.wrapping_add(self.compute_znode_digest(&self.path(id), id)));
         }
         sum
     }
@@ -344,11 +364,13 @@ impl Tree {
 
     /// Packs a znode anew, its name kept.
     fn rewrite(&mut self, id: ZnodeId, data: Option<&[u8]>, acl: AclId, stat: StatPersisted) {
-        let record = {
-            let name = record::decode(self.arena.record(id)).name;
-            record::encode(&Fields { name, data, acl, stat })
-        };
-        self.arena.set_record(id, record);
+        let Self { arena, scratch, .. } = self;
+        {
+            let old = arena.record(id);
+            record::encode(scratch, &Fields { digest: record::digest(old), name: record::name(old), data, acl, stat });
+        }
+        arena.set_record(id, scratch);
+        scratch.shrink_to(SCRATCH_BYTES_KEPT);
         if stat.cversion != 0 || stat.pzxid != stat.czxid {
             let family = self.arena.family_mut(id, stat.pzxid);
             family.cversion = stat.cversion;
@@ -363,8 +385,10 @@ impl Tree {
         let parent = self.find(parent_path)?;
         let parent_czxid = record::decode(self.arena.record(parent)).stat.czxid;
         let acl = self.acls.acquire(acl);
-        let record = record::encode(&Fields { name, data, acl, stat });
-        let id = self.arena.insert(parent, parent_czxid, path, record);
+        let name = name.as_bytes();
+        record::encode(&mut self.scratch, &Fields { digest: 0, name, data, acl, stat });
+        let id = self.arena.insert(parent, parent_czxid, path, &self.scratch);
+        self.scratch.shrink_to(SCRATCH_BYTES_KEPT);
         if stat.cversion != 0 || stat.pzxid != stat.czxid {
             let family = self.arena.family_mut(id, stat.pzxid);
             family.cversion = stat.cversion;
@@ -434,18 +458,20 @@ impl Loader {
         if path.is_empty() {
             self.tree.put(ROOT, data, acl, stat);
             self.tree.data_size += data.map_or(0, <[u8]>::len) as i64;
+            self.tree.renew_digest("", ROOT);
             return Ok(ROOT);
         }
         if self.tree.find(path).is_some() {
             return Err(LoadError::Twice(path.to_owned()));
         }
-        self.tree.insert(path, data, acl, stat).ok_or_else(|| LoadError::Orphan(path.to_owned()))
+        let id = self.tree.insert(path, data, acl, stat).ok_or_else(|| LoadError::Orphan(path.to_owned()))?;
+        self.tree.renew_digest(path, id);
+        Ok(id)
     }
 
-    /// The tree as of `zxid`. Quotas are found again, the digest is computed.
+    /// The tree as of `zxid`. Quotas are found again.
     pub fn finish(mut self, zxid: Zxid) -> Tree {
         self.tree.last_zxid = zxid;
-        self.tree.digest = self.tree.compute_digest();
         self.tree.load_quotas();
         self.tree
     }

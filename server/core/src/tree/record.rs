@@ -6,13 +6,17 @@
 //! no aversion, one that nobody owns no owner. What changes with children (pzxid, cversion) lives with the
 //! children, see [`Family`](super::arena::Family), so that a child's creation does not rewrite its parent.
 //!
+//! The digest is stored as well: a change needs the old one, and computing it again would cost more than all the
+//! rest. The name stands in front, where a lookup finds it at once.
+//!
 //! ```text
-//! flags  1 byte
+//! flags  1 byte            digest  4 bytes
+//! name length  varint      name
 //! czxid  varint            ctime  varint           acl  varint
 //! [mzxid - czxid, mtime - ctime, version  varints]   if CHANGED
 //! [aversion  varint]       if ACL_CHANGED
 //! [owner  8 bytes]         if OWNED
-//! name length  varint      name      data (all the rest)
+//! data  (all the rest)
 //! ```
 
 use rookeeper_protocol::types::{StatPersisted, Zxid};
@@ -25,18 +29,24 @@ const CHANGED: u8 = 2;
 const ACL_CHANGED: u8 = 4;
 const OWNED: u8 = 8;
 
+/// Where the name begins, its length in front.
+const NAME_AT: usize = 5;
+
 /// Everything about a znode but its place in the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fields<'a> {
-    pub(super) name: &'a str,
+    /// Its part in the tree's digest, a CRC-32.
+    pub(super) digest: u32,
+    /// UTF-8.
+    pub(super) name: &'a [u8],
     pub(super) data: Option<&'a [u8]>,
     pub(super) acl: AclId,
     /// pzxid and cversion are not stored here; they read as czxid and zero.
     pub(super) stat: StatPersisted,
 }
 
-/// Packs a znode.
-pub(super) fn encode(fields: &Fields<'_>) -> Box<[u8]> {
+/// Packs a znode into `out`, whatever was there before.
+pub(super) fn encode(out: &mut Vec<u8>, fields: &Fields<'_>) {
     let stat = &fields.stat;
     let changed = stat.mzxid != stat.czxid || stat.mtime != stat.ctime || stat.version != 0;
     let mut flags = 0;
@@ -45,32 +55,32 @@ pub(super) fn encode(fields: &Fields<'_>) -> Box<[u8]> {
     set(changed, CHANGED);
     set(stat.aversion != 0, ACL_CHANGED);
     set(stat.ephemeral_owner != 0, OWNED);
-    let data = fields.data.unwrap_or_default();
-    let mut out = Vec::with_capacity(48 + fields.name.len() + data.len());
+    out.clear();
     out.push(flags);
-    varint::put(&mut out, stat.czxid.0 as u64);
-    varint::put(&mut out, stat.ctime as u64);
-    varint::put(&mut out, u64::from(fields.acl.0));
+    out.extend_from_slice(&fields.digest.to_ne_bytes());
+    varint::put(out, fields.name.len() as u64);
+    out.extend_from_slice(fields.name);
+    varint::put(out, stat.czxid.0 as u64);
+    varint::put(out, stat.ctime as u64);
+    varint::put(out, u64::from(fields.acl.0));
     if changed {
-        varint::put(&mut out, stat.mzxid.0.wrapping_sub(stat.czxid.0) as u64);
-        varint::put(&mut out, stat.mtime.wrapping_sub(stat.ctime) as u64);
-        varint::put(&mut out, u64::from(stat.version as u32));
+        varint::put(out, stat.mzxid.0.wrapping_sub(stat.czxid.0) as u64);
+        varint::put(out, stat.mtime.wrapping_sub(stat.ctime) as u64);
+        varint::put(out, u64::from(stat.version as u32));
     }
     if stat.aversion != 0 {
-        varint::put(&mut out, u64::from(stat.aversion as u32));
+        varint::put(out, u64::from(stat.aversion as u32));
     }
     if stat.ephemeral_owner != 0 {
         out.extend_from_slice(&stat.ephemeral_owner.to_be_bytes());
     }
-    varint::put(&mut out, fields.name.len() as u64);
-    out.extend_from_slice(fields.name.as_bytes());
-    out.extend_from_slice(data);
-    out.into_boxed_slice()
+    out.extend_from_slice(fields.data.unwrap_or_default());
 }
 
 /// Unpacks a znode.
 pub(super) fn decode(record: &[u8]) -> Fields<'_> {
-    let (flags, mut rest) = record.split_first().map_or((DATA_NULL, record), |(flags, rest)| (*flags, rest));
+    let flags = record.first().copied().unwrap_or(DATA_NULL);
+    let (name, mut rest) = split_name(record);
     let czxid = Zxid(varint::take(&mut rest) as i64);
     let ctime = varint::take(&mut rest) as i64;
     let acl = AclId(varint::take(&mut rest) as u32);
@@ -89,28 +99,31 @@ pub(super) fn decode(record: &[u8]) -> Fields<'_> {
         stat.ephemeral_owner = i64::from_be_bytes(*owner);
         rest = after;
     }
-    let name_len = varint::take(&mut rest) as usize;
-    let (name, data) = rest.split_at(name_len.min(rest.len()));
-    Fields {
-        name: std::str::from_utf8(name).unwrap_or_default(),
-        data: (flags & DATA_NULL == 0).then_some(data),
-        acl,
-        stat,
-    }
+    Fields { digest: digest(record), name, data: (flags & DATA_NULL == 0).then_some(rest), acl, stat }
 }
 
-/// The name alone, as bytes: what a lookup compares.
-pub(super) fn name_bytes(record: &[u8]) -> &[u8] {
-    let (flags, mut rest) = record.split_first().map_or((0, record), |(flags, rest)| (*flags, rest));
-    let numbers = 3 + if flags & CHANGED != 0 { 3 } else { 0 } + usize::from(flags & ACL_CHANGED != 0);
-    for _ in 0..numbers {
-        varint::take(&mut rest);
-    }
-    if flags & OWNED != 0 {
-        rest = rest.get(8..).unwrap_or_default();
-    }
+/// The name, and what comes behind it.
+fn split_name(record: &[u8]) -> (&[u8], &[u8]) {
+    let mut rest = record.get(NAME_AT..).unwrap_or_default();
     let name_len = varint::take(&mut rest) as usize;
-    rest.get(..name_len).unwrap_or_default()
+    rest.split_at(name_len.min(rest.len()))
+}
+
+/// The name alone: what a lookup compares.
+pub(super) fn name(record: &[u8]) -> &[u8] {
+    split_name(record).0
+}
+
+/// The stored digest.
+pub(super) fn digest(record: &[u8]) -> u32 {
+    record.get(1..).and_then(<[u8]>::first_chunk).map_or(0, |digest| u32::from_ne_bytes(*digest))
+}
+
+/// Stores another digest.
+pub(super) fn set_digest(record: &mut [u8], digest: u32) {
+    if let Some(place) = record.get_mut(1..NAME_AT) {
+        place.copy_from_slice(&digest.to_ne_bytes());
+    }
 }
 
 #[cfg(test)]
@@ -122,12 +135,15 @@ mod tests {
         let plain = StatPersisted::created(Zxid(0x1_0000_0001), 1_700_000_000_000, 0);
         let worn =
             StatPersisted { mzxid: Zxid(-5), mtime: 3, version: -1, aversion: 7, ephemeral_owner: i64::MIN, ..plain };
+        let mut record = Vec::new();
         for stat in [plain, worn, StatPersisted::default()] {
             for data in [None, Some(&b""[..]), Some(&b"data"[..])] {
-                let fields = Fields { name: "näme", data, acl: AclId(300), stat };
-                let record = encode(&fields);
+                let fields = Fields { digest: 0x8765_4321, name: "näme".as_bytes(), data, acl: AclId(300), stat };
+                encode(&mut record, &fields);
                 assert_eq!(decode(&record), fields);
-                assert_eq!(name_bytes(&record), "näme".as_bytes());
+                assert_eq!(name(&record), "näme".as_bytes());
+                set_digest(&mut record, 7);
+                assert_eq!(decode(&record), Fields { digest: 7, ..fields });
             }
         }
     }
@@ -135,7 +151,8 @@ mod tests {
     #[test]
     fn an_ordinary_znode_adds_little_to_name_and_data() {
         let stat = StatPersisted::created(Zxid(1_000_000), 1_763_000_000_000, 0);
-        let record = encode(&Fields { name: "n0000001", data: Some(&[0; 100]), acl: AclId(1), stat });
-        assert!(record.len() <= 108 + 13, "{}", record.len());
+        let mut record = Vec::new();
+        encode(&mut record, &Fields { digest: 1, name: b"n0000001", data: Some(&[0; 100]), acl: AclId(1), stat });
+        assert!(record.len() <= 108 + 17, "{}", record.len());
     }
 }
