@@ -8,6 +8,7 @@
 //! - [`types`]: values that several formats share
 //! - [`client`]: what travels over the client port
 //! - [`peer`]: what travels between servers
+//! - [`snapshot`]: the whole tree as a stream
 //! - [`txn`]: what is agreed upon and logged, with its digest
 //! - [`properties`]: the text format of configurations, in files and between servers
 
@@ -15,5 +16,6 @@ pub mod client;
 pub mod jute;
 pub mod peer;
 pub mod properties;
+pub mod snapshot;
 pub mod txn;
 pub mod types;

@@ -38,6 +38,9 @@ pub enum DecodeErrorKind {
     /// A record whose field must not be null here.
     #[error("a null field where a value is needed")]
     NullField,
+    /// A snapshot that does not end as it should (`Learner#syncWithLeader`).
+    #[error("the signature behind the snapshot is missing")]
+    Signature,
     /// A record that goes on beyond all that is allowed for one.
     #[error("a record of more than {0} bytes")]
     RecordTooLong(usize),

@@ -66,7 +66,7 @@ packet_types! {
     Diff = 13 "DIFF",
     /// To a learner: what it has behind this zxid is not the leader's history.
     Trunc = 14 "TRUNC",
-    /// To a learner: the whole tree follows, and the signature behind it.
+    /// To a learner: the whole tree follows, see [`snapshot`](crate::snapshot).
     Snap = 15 "SNAP",
     /// An observer introduces itself, see [`LearnerInfo`](super::LearnerInfo).
     ObserverInfo = 16 "OBSERVERINFO",
