@@ -6,6 +6,7 @@
 
 pub mod acl;
 pub mod client;
+pub mod election;
 pub mod ensemble;
 pub mod peer;
 pub mod pipeline;

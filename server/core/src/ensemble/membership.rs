@@ -9,7 +9,6 @@
 
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
 use rookeeper_protocol::types::{HostPort, ServerId};
 
 use super::config::{ConfigRules, EnsembleConfig};
@@ -28,7 +27,7 @@ pub struct Membership {
     // What follows from the lists; asked for with every message.
     quorums: Quorums,
     voters: BTreeSet<ServerId>,
-    active_text: Bytes,
+    active_text: String,
 }
 
 /// What another active list means to this server (`QuorumPeer.processReconfig`). Its text is to be written in
@@ -71,7 +70,7 @@ impl Membership {
             role: role_of(my_id, &active),
             quorums: Quorums::new(&active, &active),
             voters: BTreeSet::new(),
-            active_text: Bytes::new(),
+            active_text: String::new(),
             last_seen: active.clone(),
             active,
         };
@@ -103,7 +102,7 @@ impl Membership {
     }
 
     /// Its text.
-    pub fn active_text(&self) -> &Bytes {
+    pub fn active_text(&self) -> &str {
         &self.active_text
     }
 
@@ -181,7 +180,7 @@ impl Membership {
     fn refresh(&mut self) {
         self.quorums = Quorums::new(&self.active, &self.last_seen);
         self.voters = self.active.participants().chain(self.last_seen.participants()).map(|member| member.id).collect();
-        self.active_text = Bytes::from(self.active.to_string());
+        self.active_text = self.active.to_string();
     }
 }
 

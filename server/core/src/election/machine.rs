@@ -1,0 +1,466 @@
+//! The election itself (`FastLeaderElection.lookForLeader` and its `WorkerReceiver`).
+//!
+//! ```text
+//!               look                          a quorum, and nobody better to wait for
+//!   (decided) --------> LOOKING -----------------------------------------------------> LEADING
+//!       ^                |   ^                                                         FOLLOWING
+//!       |                |   | a newer round, a better vote, another list of members   OBSERVING
+//!       |                +---+                                                             |
+//!       +----------------------------------------------------------------------------------+
+//! ```
+//!
+//! Every change of mind is sent to all voters. Who is not looking answers those who are.
+
+use std::collections::BTreeSet;
+
+use bytes::{Bytes, BytesMut};
+use rookeeper_protocol::jute::DecodeError;
+use rookeeper_protocol::peer::{Notification, PeerState};
+use rookeeper_protocol::types::{ServerId, Zxid};
+
+use super::tally::Tally;
+use super::vote::{Ballot, Vote};
+use crate::ensemble::{Activation, EnsembleConfig, Membership, Role};
+
+/// How long a quorum waits for a better vote, in milliseconds (`FastLeaderElection.finalizeWait`).
+pub const FINALIZE_WAIT_MS: i64 = 200;
+
+/// What stands in the place of its own number where a server cannot be elected (`FastLeaderElection.getInitId`).
+const NOBODY: ServerId = ServerId(i64::MIN);
+
+/// A server whose data are not known to be complete: it neither votes nor is it voted for.
+const UNKNOWN_ZXID: Zxid = Zxid(-1);
+
+/// How often a server that looks for a leader repeats its vote, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// The first wait (`fastleader.minNotificationInterval`). Java asks without a pause where it is not above 0;
+    /// here it is 1 then.
+    pub interval_ms_min: i64,
+    /// The longest; each wait is twice the one before (`fastleader.maxNotificationInterval`).
+    pub interval_ms_max: i64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { interval_ms_min: FINALIZE_WAIT_MS, interval_ms_max: 60_000 }
+    }
+}
+
+/// What a server has when it stands for election.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Its last logged transaction; -1 if its data are not known to be complete.
+    pub zxid: Zxid,
+    /// Its current epoch.
+    pub epoch: i64,
+}
+
+/// What a server has decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// Whom it follows, itself included.
+    pub vote: Vote,
+    /// What it does from now on: never [`PeerState::Looking`].
+    pub state: PeerState,
+}
+
+/// Something to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ElectionOutput {
+    /// Send a message, a newer one in the place of one that waits. A connection is made if there is none.
+    Send {
+        /// To whom; never to itself.
+        to: ServerId,
+        /// A notification.
+        message: Bytes,
+    },
+    /// The election is over.
+    Decided(Decision),
+    /// Another server knew a newer list of members, which is in force from now on. It is to be written.
+    Activated(Activation),
+    /// A voter looks for a leader, although this server leads (`Leader.reportLookingSid`).
+    VoterLooks(ServerId),
+}
+
+/// One server's part in elections.
+#[derive(Debug, Clone)]
+pub struct Election {
+    timing: Timing,
+    state: PeerState,
+    standing: Standing,
+    /// Java's logicalclock.
+    round: i64,
+    /// What this server votes for while it looks.
+    proposal: Vote,
+    /// What it last decided; before the first election, itself (`QuorumPeer.currentVote`).
+    current: Vote,
+    /// Votes of this round.
+    received: Tally,
+    /// Votes of those that have decided, in whatever round (Java's outofelection).
+    decided: Tally,
+    /// Voters that nobody can connect to at present.
+    unreachable: BTreeSet<ServerId>,
+    interval_ms: i64,
+    notify_at_ms: i64,
+    finalize_at_ms: Option<i64>,
+}
+
+impl Election {
+    /// A server that has just started; [`look`](Self::look) comes next.
+    pub fn new(my_id: ServerId, standing: Standing, timing: Timing) -> Self {
+        let timing = Timing { interval_ms_min: timing.interval_ms_min.max(1), ..timing };
+        let vote = own_vote(my_id, standing, 0);
+        Self {
+            timing,
+            state: PeerState::Looking,
+            standing,
+            round: 0,
+            proposal: vote,
+            current: Vote { round: -1, ..vote },
+            received: Tally::default(),
+            decided: Tally::default(),
+            unreachable: BTreeSet::new(),
+            interval_ms: timing.interval_ms_min,
+            notify_at_ms: i64::MAX,
+            finalize_at_ms: None,
+        }
+    }
+
+    /// What this server is doing, as far as elections know.
+    pub fn state(&self) -> PeerState {
+        self.state
+    }
+
+    /// The round that it is in, or was in last.
+    pub fn round(&self) -> i64 {
+        self.round
+    }
+
+    /// What it last decided, itself before that.
+    pub fn current_vote(&self) -> Vote {
+        self.current
+    }
+
+    /// When [`on_timeout`](Self::on_timeout) has something to do (monotonic milliseconds).
+    pub fn next_deadline_ms(&self) -> Option<i64> {
+        let looking = self.state == PeerState::Looking && self.notify_at_ms != i64::MAX;
+        looking.then(|| self.finalize_at_ms.map_or(self.notify_at_ms, |at_ms| at_ms.min(self.notify_at_ms)))
+    }
+
+    /// Begins an election (`lookForLeader`): at the start, and whenever a leader is lost.
+    pub fn look(&mut self, now_ms: i64, standing: Standing, membership: &Membership, out: &mut Vec<ElectionOutput>) {
+        self.state = PeerState::Looking;
+        self.standing = standing;
+        // Who was away in an earlier election may be back.
+        self.unreachable.clear();
+        self.decided.clear();
+        self.interval_ms = self.timing.interval_ms_min;
+        self.begin_round(self.round.wrapping_add(1), None, now_ms, membership, out);
+        self.settle(now_ms, membership, out);
+    }
+
+    /// The leader's epoch is this server's now: who joins later must hear the same epoch from all
+    /// (`QuorumPeer.updateElectionVote`, ZOOKEEPER-1732).
+    pub fn on_epoch(&mut self, epoch: i64) {
+        self.current.peer_epoch = epoch;
+    }
+
+    /// A reconfiguration has named the leader (`QuorumPeer.updateVote`). True if it is another one.
+    pub fn on_designated(&mut self, leader: ServerId, zxid: Zxid) -> bool {
+        let other = leader != self.current.leader;
+        if other {
+            self.current = Vote { leader, zxid, peer_epoch: -1, round: -1 };
+        }
+        other
+    }
+
+    /// Goes on with the current vote and no election, after a reconfiguration that named the leader or changed
+    /// this server's role (`QuorumPeer.updateServerState`).
+    pub fn resume(&mut self, membership: &Membership) -> PeerState {
+        self.state = state_under(self.current.leader, membership);
+        self.state
+    }
+
+    /// Nobody answers where this server should be: the last attempt to connect to it failed.
+    pub fn on_unreachable(
+        &mut self,
+        now_ms: i64,
+        id: ServerId,
+        membership: &Membership,
+        out: &mut Vec<ElectionOutput>,
+    ) {
+        // Only voters, so that the set is as small as the ensemble.
+        if membership.voters().contains(&id) {
+            self.unreachable.insert(id);
+            self.settle(now_ms, membership, out);
+        }
+    }
+
+    /// There is a connection with this server.
+    pub fn on_connected(&mut self, id: ServerId) {
+        self.unreachable.remove(&id);
+    }
+
+    /// The time that [`next_deadline_ms`](Self::next_deadline_ms) told has come. Harmless at any other time.
+    ///
+    /// Java connects anew instead of repeating its vote where no message at all went out. Here a message that
+    /// waits for a connection makes one, and repeating the vote changes nothing about it.
+    pub fn on_timeout(&mut self, now_ms: i64, membership: &Membership, out: &mut Vec<ElectionOutput>) {
+        if self.state != PeerState::Looking {
+            return;
+        }
+        if self.finalize_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
+            self.decide(self.proposal, membership, out);
+        } else if self.notify_at_ms <= now_ms {
+            self.interval_ms = self.interval_ms.saturating_mul(2).min(self.timing.interval_ms_max);
+            self.notify_all(now_ms, membership, out);
+        }
+    }
+
+    /// A message came (`WorkerReceiver.run`). An error means that it is none, and was passed over.
+    pub fn on_message(
+        &mut self,
+        now_ms: i64,
+        from: ServerId,
+        message: &[u8],
+        membership: &mut Membership,
+        out: &mut Vec<ElectionOutput>,
+    ) -> Result<(), DecodeError> {
+        let notification = Notification::read(message)?;
+        self.on_connected(from);
+        if self.adopt_config(&notification, membership, out) {
+            self.current = own_vote(membership.my_id(), self.standing, -1);
+            self.look(now_ms, self.standing, membership, out);
+            return Ok(());
+        }
+        if !membership.voters().contains(&from) {
+            let vote = Vote { round: self.round, ..self.current };
+            self.answer(from, vote, membership, out);
+            return Ok(());
+        }
+        let Some(state) = PeerState::from_number(notification.state) else {
+            return Ok(());
+        };
+        let ballot = Ballot { vote: Vote::of(&notification), state, version: notification.version };
+        if self.state == PeerState::Looking {
+            self.count(now_ms, from, ballot, membership, out);
+        } else if state == PeerState::Looking {
+            if self.state == PeerState::Leading {
+                out.push(ElectionOutput::VoterLooks(from));
+            }
+            self.answer(from, self.current, membership, out);
+        }
+        Ok(())
+    }
+
+    /// Takes over a newer list of members while it looks. True if the ensemble is another one now.
+    ///
+    /// With `reconfigEnabled=false` Java begins the election anew with each such message and ends it never; here
+    /// the list is passed over.
+    fn adopt_config(
+        &self,
+        notification: &Notification<'_>,
+        membership: &mut Membership,
+        out: &mut Vec<ElectionOutput>,
+    ) -> bool {
+        let Some(text) = &notification.config else { return false };
+        let known = **text == *membership.active_text();
+        if known || self.state != PeerState::Looking || !membership.reconfig_enabled() {
+            return false;
+        }
+        // A list that cannot be read does not make the vote wrong.
+        let Ok(config) = EnsembleConfig::parse(text, membership.rules()) else { return false };
+        let Some(activation) = membership.activate(config, self.current.leader, None) else { return false };
+        let other = activation.members_changed;
+        out.push(ElectionOutput::Activated(activation));
+        other
+    }
+
+    /// A voter's vote, while this server looks (the loop of `lookForLeader`).
+    fn count(
+        &mut self,
+        now_ms: i64,
+        from: ServerId,
+        ballot: Ballot,
+        membership: &Membership,
+        out: &mut Vec<ElectionOutput>,
+    ) {
+        let vote = ballot.vote;
+        if ballot.state == PeerState::Looking && vote.round < self.round {
+            self.answer(from, self.proposal, membership, out);
+        }
+        // An observer's or a newcomer's own vote names nobody.
+        if !membership.voters().contains(&vote.leader) {
+            return;
+        }
+        match ballot.state {
+            PeerState::Looking => self.count_looking(now_ms, from, vote, membership, out),
+            PeerState::Following | PeerState::Leading => self.count_decided(from, ballot, membership, out),
+            PeerState::Observing => {}
+        }
+    }
+
+    fn count_looking(
+        &mut self,
+        now_ms: i64,
+        from: ServerId,
+        vote: Vote,
+        membership: &Membership,
+        out: &mut Vec<ElectionOutput>,
+    ) {
+        if self.initial_vote(membership).zxid == UNKNOWN_ZXID || vote.zxid == UNKNOWN_ZXID || vote.round < self.round {
+            return;
+        }
+        let quorum = membership.quorums().active();
+        if vote.round > self.round {
+            self.begin_round(vote.round, Some(vote), now_ms, membership, out);
+        } else if vote.beats(&self.proposal, quorum) {
+            self.propose(vote, membership);
+            self.notify_all(now_ms, membership, out);
+        } else if self.proposal.beats(&vote, quorum) {
+            // Java leaves this one alone until the next repetition. It may have begun to look after this server
+            // sent its vote, and then would wait for no reason.
+            self.answer(from, self.proposal, membership, out);
+        }
+        self.received.record(from, Ballot::looking(vote));
+        self.settle(now_ms, membership, out);
+    }
+
+    /// The vote of one that has decided: a quorum of such votes is an ensemble to join, if its leader says the
+    /// same (`receivedFollowingNotification`).
+    fn count_decided(
+        &mut self,
+        from: ServerId,
+        ballot: Ballot,
+        membership: &Membership,
+        out: &mut Vec<ElectionOutput>,
+    ) {
+        let vote = ballot.vote;
+        if vote.round == self.round {
+            // Java forgets the form here, so that within a round the epochs are not compared.
+            self.received.record(from, Ballot { version: 0, ..ballot });
+            let decides = self.received.decides(&ballot, membership.quorums());
+            if decides && self.is_leader(&self.received, vote, membership) {
+                return self.decide(vote, membership, out);
+            }
+        }
+        self.decided.record(from, ballot);
+        let decides = self.decided.decides(&ballot, membership.quorums());
+        if decides && self.is_leader(&self.decided, vote, membership) {
+            self.round = vote.round;
+            self.decide(vote, membership, out);
+        }
+    }
+
+    /// Whether the one voted for surely leads (`checkLeader`): it says so, or it is this very server.
+    ///
+    /// Then the votes must be for what this server offers now. Java compares the round only, so that a leader that
+    /// was killed and is back at once can be made leader by followers that have not noticed.
+    fn is_leader(&self, votes: &Tally, vote: Vote, membership: &Membership) -> bool {
+        if vote.leader == membership.my_id() {
+            vote == Vote { round: self.round, ..self.initial_vote(membership) }
+        } else {
+            votes.says_it_leads(vote.leader)
+        }
+    }
+
+    /// Ends the election once a quorum agrees and nobody could bring a better vote.
+    ///
+    /// Each vote of a round began as somebody's own. Who was heard in this round has voted for at least its own
+    /// one, so once all were heard the best is known; and who cannot be reached brings none. Where neither is
+    /// sure, a quorum waits as long as Java does.
+    fn settle(&mut self, now_ms: i64, membership: &Membership, out: &mut Vec<ElectionOutput>) {
+        if self.state != PeerState::Looking {
+            return;
+        }
+        if !self.received.decides(&Ballot::looking(self.proposal), membership.quorums()) {
+            self.finalize_at_ms = None;
+        } else if membership.voters().iter().all(|id| self.received.heard_looking(*id) || self.unreachable.contains(id))
+        {
+            self.decide(self.proposal, membership, out);
+        } else if self.finalize_at_ms.is_none() {
+            self.finalize_at_ms = Some(now_ms.saturating_add(FINALIZE_WAIT_MS));
+        }
+    }
+
+    /// Votes anew: for itself, or for the vote that made it begin, if that is better.
+    fn begin_round(
+        &mut self,
+        round: i64,
+        vote: Option<Vote>,
+        now_ms: i64,
+        membership: &Membership,
+        out: &mut Vec<ElectionOutput>,
+    ) {
+        self.round = round;
+        self.received.clear();
+        self.finalize_at_ms = None;
+        let own = self.initial_vote(membership);
+        let better = vote.filter(|vote| vote.beats(&own, membership.quorums().active()));
+        self.propose(better.unwrap_or(own), membership);
+        self.notify_all(now_ms, membership, out);
+    }
+
+    /// Its own vote is counted at once; Java sends it to itself.
+    fn propose(&mut self, vote: Vote, membership: &Membership) {
+        self.proposal = Vote { round: self.round, ..vote };
+        let (my_id, voters) = (membership.my_id(), membership.voters());
+        if self.standing.zxid != UNKNOWN_ZXID && voters.contains(&my_id) && voters.contains(&vote.leader) {
+            self.received.record(my_id, Ballot::looking(self.proposal));
+        }
+    }
+
+    /// What a server votes for at first (`getInitId`, `getInitLastLoggedZxid`, `getPeerEpoch`): itself, if it may
+    /// lead; an observer for less than anybody.
+    fn initial_vote(&self, membership: &Membership) -> Vote {
+        let my_id = membership.my_id();
+        let leader = if membership.active().is_voter(my_id) { my_id } else { NOBODY };
+        match membership.role() {
+            Role::Participant => own_vote(leader, self.standing, self.round),
+            Role::Observer => Vote { leader, zxid: Zxid(i64::MIN), peer_epoch: i64::MIN, round: self.round },
+        }
+    }
+
+    fn decide(&mut self, vote: Vote, membership: &Membership, out: &mut Vec<ElectionOutput>) {
+        self.state = state_under(vote.leader, membership);
+        self.current = vote;
+        self.finalize_at_ms = None;
+        out.push(ElectionOutput::Decided(Decision { vote, state: self.state }));
+    }
+
+    fn notify_all(&mut self, now_ms: i64, membership: &Membership, out: &mut Vec<ElectionOutput>) {
+        self.notify_at_ms = now_ms.saturating_add(self.interval_ms);
+        let message = self.message(self.proposal, membership);
+        let others = membership.voters().iter().filter(|id| **id != membership.my_id());
+        out.extend(others.map(|to| ElectionOutput::Send { to: *to, message: message.clone() }));
+    }
+
+    fn answer(&self, to: ServerId, vote: Vote, membership: &Membership, out: &mut Vec<ElectionOutput>) {
+        if to != membership.my_id() {
+            out.push(ElectionOutput::Send { to, message: self.message(vote, membership) });
+        }
+    }
+
+    fn message(&self, vote: Vote, membership: &Membership) -> Bytes {
+        let Vote { leader, zxid, peer_epoch, round } = vote;
+        let mut message = BytesMut::new();
+        let config = Some(membership.active_text().into());
+        let state = self.state.number();
+        Notification { state, leader, zxid, election_epoch: round, peer_epoch, version: 2, config }.write(&mut message);
+        message.freeze()
+    }
+}
+
+fn own_vote(leader: ServerId, standing: Standing, round: i64) -> Vote {
+    Vote { leader, zxid: standing.zxid, peer_epoch: standing.epoch, round }
+}
+
+/// `FastLeaderElection.learningState`, and LEADING for the leader itself.
+fn state_under(leader: ServerId, membership: &Membership) -> PeerState {
+    match membership.role() {
+        _ if leader == membership.my_id() => PeerState::Leading,
+        Role::Participant => PeerState::Following,
+        Role::Observer => PeerState::Observing,
+    }
+}

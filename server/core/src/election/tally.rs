@@ -1,0 +1,42 @@
+//! Votes that were heard, one of each server, and whether they decide (`FastLeaderElection.getVoteTracker`).
+
+use std::collections::BTreeMap;
+
+use rookeeper_protocol::peer::PeerState;
+use rookeeper_protocol::types::ServerId;
+
+use super::vote::Ballot;
+use crate::ensemble::Quorums;
+
+/// Java's recvset, or its outofelection. Only voters' ballots are put in, so that it is as small as the ensemble.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tally {
+    ballots: BTreeMap<ServerId, Ballot>,
+}
+
+impl Tally {
+    /// Counts a server's vote in the place of its earlier one.
+    pub(super) fn record(&mut self, from: ServerId, ballot: Ballot) {
+        self.ballots.insert(from, ballot);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.ballots.clear();
+    }
+
+    /// Whether the votes that count with this one are a quorum of every list of members.
+    pub(super) fn decides(&self, ballot: &Ballot, quorums: &Quorums) -> bool {
+        quorums.satisfied_by(|id| self.ballots.get(&id).is_some_and(|other| ballot.counts_with(other)))
+    }
+
+    /// Whether it said by itself that it leads. What others believe is not enough: it may have crashed since
+    /// (`FastLeaderElection.checkLeader`).
+    pub(super) fn says_it_leads(&self, leader: ServerId) -> bool {
+        self.ballots.get(&leader).is_some_and(|ballot| ballot.state == PeerState::Leading)
+    }
+
+    /// Whether its vote was heard while it was looking for a leader.
+    pub(super) fn heard_looking(&self, id: ServerId) -> bool {
+        self.ballots.get(&id).is_some_and(|ballot| ballot.state == PeerState::Looking)
+    }
+}
