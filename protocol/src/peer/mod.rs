@@ -29,3 +29,31 @@ pub use packet::{
 pub use ping::Touch;
 pub use request::ForwardedRequest;
 pub use revalidate::{Revalidate, Revalidated};
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{
+        AckEpoch, CommitAndActivate, ForwardedRequest, InformAndActivate, LeaderInfo, Revalidate, Revalidated,
+    };
+
+    /// Each type of data needs so many bytes, and what stands behind them is ignored or is part of it.
+    #[test]
+    fn data_are_read_only_if_all_is_there() {
+        let data = Bytes::from_static(&[1; 30]);
+        let cut = |length: usize| data.slice(..length);
+        for length in 0..=data.len() {
+            let data = cut(length);
+            assert_eq!(LeaderInfo::read(&data).is_ok(), length >= 4, "{length}");
+            assert_eq!(AckEpoch::read(&data).is_ok(), length >= 4, "{length}");
+            assert_eq!(CommitAndActivate::read(&data).is_ok(), length >= 8, "{length}");
+            assert_eq!(Revalidated::read(&data).is_ok(), length >= 9, "{length}");
+            assert_eq!(Revalidate::read(&data).is_ok(), length >= 12, "{length}");
+            let entry = InformAndActivate::read(&data).map(|inform| inform.entry.len()).ok();
+            assert_eq!(entry, length.checked_sub(8), "{length}");
+            let body = ForwardedRequest::read(&data).map(|request| request.body.len()).ok();
+            assert_eq!(body, length.checked_sub(16), "{length}");
+        }
+    }
+}

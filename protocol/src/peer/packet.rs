@@ -207,3 +207,91 @@ fn write_authinfo(out: &mut BytesMut, authinfo: Option<&[Id]>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn decoder() -> PacketDecoder {
+        PacketDecoder::new(100)
+    }
+
+    fn packet(packet_type: i32, data: Option<&'static [u8]>, authinfo: Option<Vec<Id>>) -> QuorumPacket {
+        QuorumPacket { packet_type, zxid: Zxid(-7), data: data.map(Bytes::from_static), authinfo }
+    }
+
+    #[test]
+    fn packets_come_off_whole() {
+        let nobody = Id { scheme: None, id: None };
+        let packets = [
+            packet(PacketType::Ack.number(), None, None),
+            packet(PacketType::Ping.number(), Some(b""), Some(vec![])),
+            packet(77, Some(b"data"), Some(vec![Id::new("ip", "::1"), nobody])),
+        ];
+        let mut whole = BytesMut::new();
+        packets.iter().for_each(|packet| packet.write(&mut whole));
+        for step in 1..=whole.len() {
+            let (mut buffer, mut read) = (BytesMut::new(), Vec::new());
+            for piece in whole.chunks(step) {
+                buffer.extend_from_slice(piece);
+                while let Some(packet) = decoder().next_packet(&mut buffer).unwrap() {
+                    read.push(packet);
+                }
+            }
+            assert_eq!(read, packets, "in pieces of {step}");
+            assert!(buffer.is_empty());
+        }
+    }
+
+    #[test]
+    fn data_written_in_place_are_the_same() {
+        let (mut borrowed, mut in_place) = (BytesMut::new(), BytesMut::new());
+        write_packet(&mut borrowed, PacketType::Proposal, Zxid(5), Some(b"entry"));
+        let start = start_packet(&mut in_place, PacketType::Proposal, Zxid(5));
+        in_place.extend_from_slice(b"entry");
+        finish_packet(&mut in_place, start, None);
+        assert_eq!(borrowed, in_place);
+        assert_eq!(borrowed.len(), PACKET_OVERHEAD_LEN + 5);
+    }
+
+    #[test]
+    fn lengths_are_judged_at_once() {
+        let refused = |tail: &[i32]| {
+            let mut out = BytesMut::new();
+            out.int(1);
+            out.long(0);
+            tail.iter().for_each(|number| out.int(*number));
+            decoder().next_packet(&mut out).unwrap_err().kind
+        };
+        assert_eq!(refused(&[101]), DecodeErrorKind::UnreasonableLength(101));
+        assert_eq!(refused(&[-2]), DecodeErrorKind::UnreasonableLength(-2));
+        assert_eq!(refused(&[-1, i32::MAX, 101]), DecodeErrorKind::UnreasonableLength(101));
+    }
+
+    #[test]
+    fn identities_are_bounded() {
+        // 100 bytes each.
+        let id = Id::new("digest", &"0".repeat(86));
+        let count = AUTHINFO_LEN_MAX / 100;
+        let length_max = PACKET_OVERHEAD_LEN + 100 + AUTHINFO_LEN_MAX;
+        let too_long = DecodeErrorKind::RecordTooLong(length_max);
+        let mut most = BytesMut::new();
+        packet(1, None, Some(vec![id.clone(); count])).write(&mut most);
+        assert_eq!(decoder().next_packet(&mut most).unwrap().unwrap().authinfo.unwrap().len(), count);
+        let mut more = BytesMut::new();
+        packet(1, None, Some(vec![id; count + 2])).write(&mut more);
+        let mut unfinished = BytesMut::from(&more[..length_max + 1]);
+        assert_eq!(decoder().next_packet(&mut more).unwrap_err().kind, too_long);
+        assert_eq!(decoder().next_packet(&mut unfinished).unwrap_err().kind, too_long);
+        unfinished.truncate(length_max);
+        assert_eq!(decoder().next_packet(&mut unfinished), Ok(None));
+    }
+
+    #[test]
+    fn data_may_be_missing() {
+        let ack = packet(PacketType::Ack.number(), None, None);
+        assert_eq!(ack.payload().unwrap_err().kind, DecodeErrorKind::NullField);
+        assert_eq!(packet(0, Some(b"x"), None).kind(), None);
+    }
+}
