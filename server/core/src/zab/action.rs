@@ -70,8 +70,12 @@ pub enum Action {
         reason: Reason,
     },
 
-    /// The last list of members seen, as its text came from the leader.
+    /// The leader told its last list of members, as the data of NEWLEADER.
     SeeConfig(Bytes),
+    /// The list that the leader told is in force.
+    ActivateConfig,
+    /// The reconfiguration with this zxid is committed, and who is to lead from now on.
+    Activate(Zxid, ServerId),
     /// A quorum stands behind this server's history, or the leader said so: all of it up to here is committed, and is
     /// to be applied before anybody is served.
     Establish(Zxid),
@@ -110,6 +114,8 @@ pub enum Reason {
     OldEpoch,
     /// After the cut that the leader asked for, the log ends somewhere else: it must be asked again.
     CutTooShort,
+    /// The leader asked for a cut before something that is committed; it must be asked for a snapshot.
+    CommittedCut,
     /// What the learner lacks is not in the log any more.
     HistoryGone,
     /// There are too many connections already.
@@ -144,6 +150,7 @@ impl fmt::Display for Reason {
             Self::NewerHistory => "its history is newer than the leader's",
             Self::OldEpoch => "its epoch is older than the one accepted",
             Self::CutTooShort => "the log had a gap where it was cut",
+            Self::CommittedCut => "it wanted something cut that is committed here",
             Self::HistoryGone => "what it lacks is not in the log any more",
             Self::TooMany => "there are too many learners",
             Self::Replaced => "the same server connected again",

@@ -8,11 +8,25 @@ mod action;
 mod epoch;
 mod history;
 pub mod leader;
+pub mod learner;
 mod state;
 mod sync_plan;
+#[cfg(test)]
+mod testing;
+
+use bytes::{Bytes, BytesMut};
+use rookeeper_protocol::peer::{PacketType, write_packet};
+use rookeeper_protocol::types::Zxid;
 
 pub use action::{Action, DialId, LearnerLink, Reason};
 pub use epoch::{Epoch, Epochs, Offer, StateSummary};
 pub use history::{COMMIT_LOG_COUNT_DEFAULT, History, HistoryPiece, LogRecord, WINDOW_BYTES_MAX, follows};
 pub use state::{State, ZabRules};
 pub use sync_plan::{LearnerState, SyncPlan, SyncRules, plan, plan_from_log};
+
+/// One packet without data.
+fn packet(packet_type: PacketType, zxid: Zxid) -> Bytes {
+    let mut out = BytesMut::new();
+    write_packet(&mut out, packet_type, zxid, None);
+    out.freeze()
+}

@@ -50,6 +50,8 @@ pub struct State {
     pub epochs: Epochs,
     /// The history.
     pub history: History,
+    /// What is on disk cannot be brought to the leader's history by a cut: the next leader is asked for a snapshot.
+    pub wants_snapshot: bool,
 }
 
 impl State {

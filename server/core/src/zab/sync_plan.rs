@@ -74,7 +74,8 @@ pub fn plan(history: &History, committed: Zxid, learner: &LearnerState, rules: &
     let last = learner.last_zxid;
     // Without anything in memory Java takes the last zxid for both ends.
     let oldest = history.first_in_window().filter(|first| *first <= committed).unwrap_or(committed);
-    if rules.force_snapshot {
+    // No log reaches back before the first zxid: so a learner asks that cannot be cut where it should be.
+    if rules.force_snapshot || last < Zxid::ZERO {
         return SyncPlan::Snap;
     }
     if last == committed {
@@ -147,6 +148,12 @@ mod tests {
     fn rule_1_a_snapshot_can_be_forced() {
         let rules = SyncRules { force_snapshot: true, ..RULES };
         assert_eq!(plan(&history(), COMMITTED, &learner(COMMITTED.0), &rules), SyncPlan::Snap);
+    }
+
+    #[test]
+    fn who_has_nothing_that_could_be_kept_gets_a_snapshot() {
+        assert_eq!(plan_for(-1), SyncPlan::Snap);
+        assert_eq!(plan_for(-2), SyncPlan::Snap);
     }
 
     #[test]

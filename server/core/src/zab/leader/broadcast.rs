@@ -9,9 +9,10 @@ use rookeeper_protocol::peer::{PacketType, write_packet};
 use rookeeper_protocol::types::Zxid;
 
 use super::learner::Phase;
-use super::{Leader, Stage, packet};
+use super::{Leader, Stage};
 use crate::zab::action::{Action, LearnerLink, Reason};
 use crate::zab::history::{LogRecord, follows};
+use crate::zab::packet;
 use crate::zab::state::State;
 
 /// Who asked for a `sync`.
@@ -175,14 +176,8 @@ impl Leader {
         }
     }
 
-    /// A learner answered a ping.
-    pub(super) fn on_round_answered(&mut self, state: &State, now_ms: i64, actions: &mut Vec<Action>) {
-        debug_assert!(self.stage == Stage::Broadcasting || now_ms >= 0, "only who serves is pinged");
-        self.answer_syncs(state, actions);
-    }
-
     /// Answers what can be answered, in order.
-    fn answer_syncs(&mut self, state: &State, actions: &mut Vec<Action>) {
+    pub(super) fn answer_syncs(&mut self, state: &State, actions: &mut Vec<Action>) {
         loop {
             let (me, begun) = (self.me, self.round.begun);
             let round = |id| {

@@ -133,9 +133,6 @@ impl Leader {
         let Ok(ack) = AckEpoch::read(packet.data.as_deref().unwrap_or_default()) else {
             return self.dismiss(link, Reason::BadPacket, actions);
         };
-        if packet.zxid < NO_ZXID {
-            return self.dismiss(link, Reason::BadPacket, actions);
-        }
         let Some(learner) = self.learners.get_mut(&link) else { return };
         learner.told = LearnerState { last_zxid: packet.zxid, current_epoch: ack.current_epoch.map(Epoch) };
         self.take_epoch_ack(state, now_ms, link, actions);

@@ -15,8 +15,8 @@ mod synchronization;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bytes::{Bytes, BytesMut};
-use rookeeper_protocol::peer::{PacketType, QuorumPacket, write_packet};
+use bytes::Bytes;
+use rookeeper_protocol::peer::{PacketType, QuorumPacket};
 use rookeeper_protocol::types::{ServerId, Zxid};
 
 pub use broadcast::Syncer;
@@ -185,7 +185,7 @@ impl Leader {
                     self.dismiss(link, Reason::BadPacket, actions);
                     return None;
                 }
-                self.on_round_answered(state, now_ms, actions);
+                self.answer_syncs(state, actions);
                 return Some(Incoming::Touches(packet.data.unwrap_or_default()));
             }
             (Phase::UpToDate, Some(PacketType::Request)) => return Some(Incoming::Request(packet)),
@@ -209,9 +209,9 @@ impl Leader {
     }
 
     /// More of the log is on disk; the history knows how much.
-    pub fn on_flushed(&mut self, state: &mut State, now_ms: i64, actions: &mut Vec<Action>) {
+    pub fn on_flushed(&mut self, state: &mut State, actions: &mut Vec<Action>) {
         match self.stage {
-            Stage::Synchronizing => self.count_ready(state, now_ms, actions),
+            Stage::Synchronizing => self.count_ready(state, actions),
             Stage::Broadcasting => self.count_acks(state, actions),
             _ => {}
         }
@@ -269,9 +269,5 @@ impl Leader {
     }
 }
 
-/// One packet without data.
-fn packet(packet_type: PacketType, zxid: Zxid) -> Bytes {
-    let mut out = BytesMut::new();
-    write_packet(&mut out, packet_type, zxid, None);
-    out.freeze()
-}
+#[cfg(test)]
+mod tests;

@@ -9,9 +9,10 @@ use rookeeper_protocol::peer::{PacketType, write_packet};
 use rookeeper_protocol::types::Zxid;
 
 use super::learner::Phase;
-use super::{Leader, Stage, packet};
+use super::{Leader, Stage};
 use crate::zab::action::{Action, LearnerLink, Reason};
 use crate::zab::history::{HistoryPiece, LogRecord, follows};
+use crate::zab::packet;
 use crate::zab::state::State;
 use crate::zab::sync_plan::{SyncPlan, plan, plan_from_log};
 
@@ -23,7 +24,7 @@ impl Leader {
         for link in self.links_in(Phase::Acknowledged) {
             self.synchronize(state, now_ms, link, actions);
         }
-        self.count_ready(state, now_ms, actions);
+        self.count_ready(state, actions);
     }
 
     /// Where the history ends that learners are brought to. What a leader brought along is committed as soon as a
@@ -226,12 +227,12 @@ impl Leader {
             // What it acknowledged before may be what was missing.
             self.count_acks(state, actions);
         } else {
-            self.count_ready(state, now_ms, actions);
+            self.count_ready(state, actions);
         }
     }
 
     /// Looks whether a quorum has the leader's history. The leader counts once its own log is on disk.
-    pub(super) fn count_ready(&mut self, state: &mut State, now_ms: i64, actions: &mut Vec<Action>) {
+    pub(super) fn count_ready(&mut self, state: &mut State, actions: &mut Vec<Action>) {
         if self.stage != Stage::Synchronizing || state.history.durable() < state.last_logged() {
             return;
         }
@@ -242,8 +243,8 @@ impl Leader {
             let committed = state.last_logged();
             state.history.commit(committed);
             actions.push(Action::Establish(committed));
-            // Nobody waits for anybody but for the applying of what is committed.
-            self.deadline_ms = now_ms;
+            // Nothing is waited for but the applying of what is committed.
+            self.deadline_ms = i64::MAX;
         }
     }
 

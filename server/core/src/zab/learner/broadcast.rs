@@ -1,0 +1,133 @@
+//! Broadcast: proposals are logged and acknowledged, commits obeyed (`Follower#processPacket`,
+//! `Observer#processPacket`, `SendAckRequestProcessor`).
+
+use bytes::{Bytes, BytesMut};
+use rookeeper_protocol::peer::{CommitAndActivate, InformAndActivate, PacketType, QuorumPacket, write_packet};
+use rookeeper_protocol::types::{ServerId, Zxid};
+
+use super::{Incoming, Learner, Stage};
+use crate::zab::action::{Action, Reason};
+use crate::zab::history::{LogRecord, follows};
+use crate::zab::state::State;
+
+impl Learner {
+    /// A proposal goes to the log.
+    // zab: FollowerProcessPROPOSAL
+    pub(super) fn on_proposal(
+        &mut self,
+        state: &mut State,
+        zxid: Zxid,
+        payload: Option<Bytes>,
+        actions: &mut Vec<Action>,
+    ) -> Option<Incoming> {
+        // A snapshot of Java's may be newer than the proposals behind it.
+        if zxid <= state.last_logged() && self.stage < Stage::Serving {
+            return None;
+        }
+        let Some(payload) = payload.filter(|_| follows(state.last_logged(), zxid)) else {
+            actions.push(Action::Leave(Reason::BadProposal));
+            return None;
+        };
+        let record = LogRecord { zxid, payload };
+        state.history.append(record.clone());
+        actions.push(Action::Append(record));
+        self.uncommitted.push_back(zxid);
+        if self.stage > Stage::Copying && self.follows {
+            self.unacknowledged.push_back(zxid);
+        }
+        Some(Incoming::Learned)
+    }
+
+    /// The oldest proposal is committed.
+    // zab: FollowerProcessCOMMIT
+    pub(super) fn on_commit(&mut self, state: &mut State, zxid: Zxid, actions: &mut Vec<Action>) {
+        if self.take_commit(zxid, actions) && self.stage == Stage::Serving {
+            state.history.commit(zxid);
+            actions.push(Action::Commit(zxid));
+        }
+    }
+
+    /// Whether a commit says something new that may be said.
+    fn take_commit(&mut self, zxid: Zxid, actions: &mut Vec<Action>) -> bool {
+        if zxid <= self.told_committed {
+            return false;
+        }
+        if self.uncommitted.front() != Some(&zxid) {
+            // Java ends the process here (`ExitCode.UNMATCHED_TXN_COMMIT`).
+            actions.push(Action::Leave(Reason::BadCommit));
+            return false;
+        }
+        self.uncommitted.pop_front();
+        self.told_committed = zxid;
+        true
+    }
+
+    pub(super) fn on_commit_and_activate(
+        &mut self,
+        state: &mut State,
+        packet: &QuorumPacket,
+        actions: &mut Vec<Action>,
+    ) {
+        let Ok(CommitAndActivate { leader }) = CommitAndActivate::read(packet.data.as_deref().unwrap_or_default())
+        else {
+            return actions.push(Action::Leave(Reason::BadPacket));
+        };
+        if packet.zxid > self.told_committed {
+            self.on_commit(state, packet.zxid, actions);
+            self.activate(packet.zxid, leader, actions);
+        }
+    }
+
+    fn activate(&self, zxid: Zxid, leader: ServerId, actions: &mut Vec<Action>) {
+        if self.told_committed == zxid {
+            actions.push(Action::Activate(zxid, leader));
+        }
+    }
+
+    /// A proposal and its commit in one, for observers.
+    pub(super) fn on_inform(
+        &mut self,
+        state: &mut State,
+        zxid: Zxid,
+        payload: Option<Bytes>,
+        actions: &mut Vec<Action>,
+    ) -> Option<Incoming> {
+        if zxid <= self.told_committed {
+            return None;
+        }
+        let learned = self.on_proposal(state, zxid, payload, actions)?;
+        self.on_commit(state, zxid, actions);
+        Some(learned)
+    }
+
+    pub(super) fn on_inform_and_activate(
+        &mut self,
+        state: &mut State,
+        packet: &QuorumPacket,
+        actions: &mut Vec<Action>,
+    ) -> Option<Incoming> {
+        let Some(Ok(InformAndActivate { leader, entry })) = packet.data.as_ref().map(InformAndActivate::read) else {
+            actions.push(Action::Leave(Reason::BadPacket));
+            return None;
+        };
+        let learned = self.on_inform(state, packet.zxid, Some(entry), actions)?;
+        self.activate(packet.zxid, leader, actions);
+        Some(learned)
+    }
+
+    /// Acknowledges what is on disk, once NEWLEADER is acknowledged; the history knows how far that is. Java's leaders
+    /// count each acknowledgement for one proposal.
+    pub fn on_flushed(&mut self, state: &State, actions: &mut Vec<Action>) {
+        if self.stage < Stage::Prepared || !self.follows {
+            return;
+        }
+        let durable = state.history.durable();
+        let mut out = BytesMut::new();
+        while let Some(zxid) = self.unacknowledged.pop_front_if(|zxid| *zxid <= durable) {
+            write_packet(&mut out, PacketType::Ack, zxid, None);
+        }
+        if !out.is_empty() {
+            actions.push(Action::ToLeader(out.freeze()));
+        }
+    }
+}
