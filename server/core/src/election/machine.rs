@@ -464,3 +464,6 @@ fn state_under(leader: ServerId, membership: &Membership) -> PeerState {
         Role::Observer => PeerState::Observing,
     }
 }
+
+#[cfg(test)]
+mod tests;
