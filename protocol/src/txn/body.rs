@@ -1,5 +1,7 @@
 //! The bodies of transactions, one variant for each kind (`SerializeUtils#deserializeTxn`).
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 
 use super::digest::{DIGEST_VERSION, TxnDigest};
@@ -10,7 +12,7 @@ use crate::types::{AclList, OpCode, read_acls_nullable, write_acls};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateTxn {
     /// The whole path, number included.
-    pub path: Box<str>,
+    pub path: Arc<str>,
     /// The data; null and empty are different.
     pub data: Option<Bytes>,
     /// The ACL with `auth` resolved.
@@ -45,14 +47,14 @@ pub enum Txn {
         /// Delete or DeleteContainer.
         op: OpCode,
         /// The znode.
-        path: Box<str>,
+        path: Arc<str>,
     },
     /// setData, and reconfig (the [`OpCode`] tells which).
     SetData {
         /// SetData or Reconfig.
         op: OpCode,
         /// The znode.
-        path: Box<str>,
+        path: Arc<str>,
         /// The new data; null and empty are different.
         data: Option<Bytes>,
         /// The version afterwards.
@@ -61,7 +63,7 @@ pub enum Txn {
     /// setACL.
     SetAcl {
         /// The znode.
-        path: Box<str>,
+        path: Arc<str>,
         /// The new ACL with `auth` resolved.
         acl: AclList,
         /// The ACL's version afterwards.
@@ -70,7 +72,7 @@ pub enum Txn {
     /// A version that was compared; only inside a multi.
     Check {
         /// The znode.
-        path: Box<str>,
+        path: Arc<str>,
         /// One more than the version that was found.
         version: i32,
     },
@@ -227,9 +229,9 @@ fn read_acl_list(reader: &mut Reader<'_>) -> Result<AclList, DecodeError> {
     Ok(read_acls_nullable(reader)?.unwrap_or_default().into())
 }
 
-fn read_path(reader: &mut Reader<'_>) -> Result<Box<str>, DecodeError> {
+fn read_path(reader: &mut Reader<'_>) -> Result<Arc<str>, DecodeError> {
     match reader.text()? {
-        Some(path) => Ok(path.into_owned().into_boxed_str()),
+        Some(path) => Ok(path.into()),
         None => Err(reader.error(DecodeErrorKind::NullField)),
     }
 }

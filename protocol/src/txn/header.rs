@@ -1,8 +1,9 @@
 //! The header of a transaction (`TxnHeader`, 32 bytes).
 
+use byteorder::{BigEndian, ByteOrder};
 use bytes::BytesMut;
 
-use crate::jute::{DecodeError, Reader, Writer};
+use crate::jute::{DecodeError, Reader};
 use crate::types::{SessionId, Zxid};
 
 /// Who asked for a transaction, its place in the order, when, and what it is.
@@ -34,10 +35,13 @@ impl TxnHeader {
 
     /// Writes a header.
     pub fn write(&self, out: &mut BytesMut) {
-        out.long(self.client_id.0);
-        out.int(self.cxid);
-        out.long(self.zxid.0);
-        out.long(self.time);
-        out.int(self.kind);
+        // In front of every transaction: put together first, appended once.
+        let mut bytes = [0; 32];
+        BigEndian::write_i64(&mut bytes[0..8], self.client_id.0);
+        BigEndian::write_i32(&mut bytes[8..12], self.cxid);
+        BigEndian::write_i64(&mut bytes[12..20], self.zxid.0);
+        BigEndian::write_i64(&mut bytes[20..28], self.time);
+        BigEndian::write_i32(&mut bytes[28..32], self.kind);
+        out.extend_from_slice(&bytes);
     }
 }

@@ -41,6 +41,21 @@ pub fn validate_path(path: &str) -> Result<(), PathError> {
     if path.ends_with('/') {
         return Err(PathError::TrailingSlash);
     }
+    if is_plain(path) { Ok(()) } else { validate_names(path) }
+}
+
+/// Whether a path has no letter but ASCII, and nothing that might make a name illegal: what nearly all paths are
+/// like, seen in one pass.
+fn is_plain(path: &str) -> bool {
+    let mut previous = b'/';
+    path.bytes().skip(1).all(|byte| {
+        let follows_slash = previous == b'/';
+        previous = byte;
+        (b' '..0x7F).contains(&byte) && !(follows_slash && (byte == b'.' || byte == b'/'))
+    })
+}
+
+fn validate_names(path: &str) -> Result<(), PathError> {
     let mut name_start = 1;
     for (offset, character) in path.char_indices().skip(1).chain([(path.len(), '/')]) {
         match character {

@@ -1,5 +1,6 @@
 //! What ZooKeeper tells about a znode besides its data.
 
+use byteorder::{BigEndian, ByteOrder};
 use bytes::BytesMut;
 
 use super::ids::Zxid;
@@ -52,17 +53,20 @@ impl Stat {
 
     /// Writes a Stat.
     pub fn write(&self, out: &mut BytesMut) {
-        out.long(self.czxid.0);
-        out.long(self.mzxid.0);
-        out.long(self.ctime);
-        out.long(self.mtime);
-        out.int(self.version);
-        out.int(self.cversion);
-        out.int(self.aversion);
-        out.long(self.ephemeral_owner);
-        out.int(self.data_length);
-        out.int(self.num_children);
-        out.long(self.pzxid.0);
+        // In most replies: put together first, appended once.
+        let mut bytes = [0; 68];
+        BigEndian::write_i64(&mut bytes[0..8], self.czxid.0);
+        BigEndian::write_i64(&mut bytes[8..16], self.mzxid.0);
+        BigEndian::write_i64(&mut bytes[16..24], self.ctime);
+        BigEndian::write_i64(&mut bytes[24..32], self.mtime);
+        BigEndian::write_i32(&mut bytes[32..36], self.version);
+        BigEndian::write_i32(&mut bytes[36..40], self.cversion);
+        BigEndian::write_i32(&mut bytes[40..44], self.aversion);
+        BigEndian::write_i64(&mut bytes[44..52], self.ephemeral_owner);
+        BigEndian::write_i32(&mut bytes[52..56], self.data_length);
+        BigEndian::write_i32(&mut bytes[56..60], self.num_children);
+        BigEndian::write_i64(&mut bytes[60..68], self.pzxid.0);
+        out.extend_from_slice(&bytes);
     }
 }
 

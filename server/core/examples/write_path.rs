@@ -93,8 +93,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tree_rules = TreeRules { extended_types: ExtendedTypes::default(), digest: true };
     let mut tree = Tree::new(tree_rules, 1);
     let mut watches = WatchTable::new(1);
-    let connection_rules =
-        ConnectionRules { acl: rules.acl.clone(), inner_length_max: 1 << 20, required_schemes: Vec::new() };
+    let connection_rules = ConnectionRules {
+        acl: rules.acl.clone(),
+        inner_length_max: 1 << 20,
+        sync_is_agreed: false,
+        required_schemes: Vec::new(),
+    };
     let mut pipeline = Pipeline::new(rules, &tree, [], ChangeLog::default(), now);
     let mut clients = Clients { connections: Vec::new(), rules: connection_rules, answered: 0 };
     let (mut log, mut writes, mut input) = (BytesMut::new(), Vec::<WriteRequest>::new(), BytesMut::new());

@@ -1,5 +1,7 @@
 //! Preparing a create (`PrepRequestProcessor#pRequest2TxnCreate`).
 
+use std::sync::Arc;
+
 use rookeeper_protocol::client::CreateRequest;
 use rookeeper_protocol::txn::{CreateTxn, Txn};
 use rookeeper_protocol::types::{
@@ -29,7 +31,7 @@ impl Pipeline {
         let acl = self.normalize_acl(context, create.acl.as_deref())?;
         let mut parent = self.outstanding.record(context.tree, parent_path)?;
         self.check_acl(context, &parent, Perms::CREATE)?;
-        let path: Box<str> = match mode.is_sequential() {
+        let path: Arc<str> = match mode.is_sequential() {
             true => sequential(path, parent.stat.cversion).into(),
             false => path.into(),
         };
@@ -56,6 +58,7 @@ impl Pipeline {
         parent.num_children += 1;
         parent.stat.cversion = parent_cversion;
         parent.stat.pzxid = context.zxid;
+        let parent_path = self.outstanding.key(parent_path);
         self.outstanding.put(context.tree, context.zxid, parent_path, parent);
         let record = Record {
             stat,
@@ -64,7 +67,7 @@ impl Pipeline {
             data: DataSource::Proposed(data.clone()),
             digest: 0,
         };
-        self.outstanding.put(context.tree, context.zxid, &path, record);
+        self.outstanding.put(context.tree, context.zxid, path.clone(), record);
 
         let create = CreateTxn { path, data, acl, parent_cversion };
         Ok(match owner {
@@ -76,7 +79,13 @@ impl Pipeline {
     }
 
     /// Mode, TTL and session, in Java's order (`PrepRequestProcessor#validateCreateRequest`).
-    fn check_mode(&self, context: &Context<'_>, op: OpCode, mode: CreateMode, ttl_ms: i64) -> Result<(), ErrorCode> {
+    fn check_mode(
+        &mut self,
+        context: &Context<'_>,
+        op: OpCode,
+        mode: CreateMode,
+        ttl_ms: i64,
+    ) -> Result<(), ErrorCode> {
         if mode.is_ttl() && !context.tree.rules().extended_types.enabled {
             return Err(ErrorCode::Unimplemented);
         }
@@ -85,8 +94,7 @@ impl Pipeline {
         if !ttl_fits || (op == OpCode::CreateTtl && !mode.is_ttl()) {
             return Err(ErrorCode::BadArguments);
         }
-        let session = context.request.origin.session;
-        match self.check_session(session) {
+        match self.check_session(&context.request.origin) {
             // Local sessions apart, a session that owns znodes must be known to all.
             Err(ErrorCode::UnknownSession) if mode.is_ephemeral() => Err(ErrorCode::SessionExpired),
             other => other,

@@ -4,6 +4,7 @@
 //! still on their way.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use foldhash::fast::FixedState;
@@ -88,11 +89,11 @@ impl Change {
 #[derive(Debug)]
 pub(super) struct Outstanding {
     /// By path. Only looked up, never walked, so that its order means nothing.
-    changes: HashMap<Box<str>, Change, FixedState>,
+    changes: HashMap<Arc<str>, Change, FixedState>,
     /// Paths in the order of their changes, to forget them again.
-    order: VecDeque<(Zxid, Box<str>)>,
+    order: VecDeque<(Zxid, Arc<str>)>,
     /// Ephemeral znodes on their way.
-    owned: BTreeMap<SessionId, BTreeSet<Box<str>>>,
+    owned: BTreeMap<SessionId, BTreeSet<Arc<str>>>,
     /// What quotas' counts will gain.
     quota: BTreeMap<String, QuotaDelta>,
     /// The tree's digest with all of it applied.
@@ -108,7 +109,7 @@ pub(super) struct Outstanding {
 /// The state before a multi.
 #[derive(Debug)]
 struct Undo {
-    changes: Vec<(Box<str>, Option<Change>)>,
+    changes: Vec<(Arc<str>, Option<Change>)>,
     digest: i64,
     order_len: usize,
 }
@@ -146,34 +147,38 @@ impl Outstanding {
         })
     }
 
-    /// Proposes a state at `path`; the digest follows.
-    pub(super) fn put(&mut self, tree: &Tree, zxid: Zxid, path: &str, mut record: Record) {
+    /// `path` as it is kept here: a path that has a change on its way is not allocated again.
+    pub(super) fn key(&self, path: &str) -> Arc<str> {
         let path = canonical(path);
+        self.changes.get_key_value(path).map_or_else(|| path.into(), |(key, _)| key.clone())
+    }
+
+    /// Proposes a state at `path`; the digest follows.
+    pub(super) fn put(&mut self, tree: &Tree, zxid: Zxid, path: Arc<str>, mut record: Record) {
+        let path = if &*path == "/" { self.key(&path) } else { path };
         let old = record.digest;
-        record.digest = digest_of(tree, path, &record);
+        record.digest = digest_of(tree, &path, &record);
         self.digest = self.digest.wrapping_sub(old).wrapping_add(record.digest);
         self.set(zxid, path, Some(record));
     }
 
     /// Proposes that the znode at `path`, now in this state, goes.
-    pub(super) fn remove(&mut self, zxid: Zxid, path: &str, record: &Record) {
-        let path = canonical(path);
+    pub(super) fn remove(&mut self, zxid: Zxid, path: Arc<str>, record: &Record) {
         self.digest = self.digest.wrapping_sub(record.digest);
         self.set(zxid, path, None);
     }
 
-    fn set(&mut self, zxid: Zxid, path: &str, record: Option<Record>) {
-        let key: Box<str> = path.into();
-        let old = self.replace(key.clone(), Some(Change { zxid, record }));
+    fn set(&mut self, zxid: Zxid, path: Arc<str>, record: Option<Record>) {
+        let old = self.replace(path.clone(), Some(Change { zxid, record }));
         if let Some(undo) = &mut self.undo {
-            undo.changes.push((key.clone(), old));
+            undo.changes.push((path.clone(), old));
         }
-        self.order.push_back((zxid, key));
+        self.order.push_back((zxid, path));
         self.queued += 1;
     }
 
     /// The one place where changes come and go, so that `owned` names just those that are there.
-    fn replace(&mut self, path: Box<str>, new: Option<Change>) -> Option<Change> {
+    fn replace(&mut self, path: Arc<str>, new: Option<Change>) -> Option<Change> {
         let new_owner = new.as_ref().and_then(Change::owner);
         let old = match new {
             Some(change) => self.changes.insert(path.clone(), change),
@@ -285,7 +290,7 @@ mod tests {
     fn propose(outstanding: &mut Outstanding, tree: &Tree, zxid: i64, path: &str) {
         let stat = StatPersisted::created(Zxid(zxid), 0, OWNER.0);
         let (acl, data) = (AclSource::Proposed([Acl::open()].into()), DataSource::Proposed(None));
-        outstanding.put(tree, Zxid(zxid), path, Record { stat, num_children: 0, acl, data, digest: 0 });
+        outstanding.put(tree, Zxid(zxid), path.into(), Record { stat, num_children: 0, acl, data, digest: 0 });
     }
 
     fn owned(outstanding: &Outstanding) -> Vec<&str> {
@@ -301,7 +306,7 @@ mod tests {
             propose(&mut outstanding, &tree, zxid, "/e");
             assert_eq!(owned(&outstanding), ["/e"]);
             let record = outstanding.record(&tree, "/e").unwrap();
-            outstanding.remove(Zxid(zxid + 1), "/e", &record);
+            outstanding.remove(Zxid(zxid + 1), "/e".into(), &record);
             outstanding.applied(Zxid(zxid));
             assert_eq!((owned(&outstanding).len(), outstanding.changes.len(), outstanding.order.len()), (0, 1, 1));
         }
@@ -316,7 +321,7 @@ mod tests {
         let digest = outstanding.digest;
         outstanding.begin();
         let record = outstanding.record(&tree, "/kept").unwrap();
-        outstanding.remove(Zxid(2), "/kept", &record);
+        outstanding.remove(Zxid(2), "/kept".into(), &record);
         propose(&mut outstanding, &tree, 2, "/lost");
         assert_eq!(owned(&outstanding), ["/lost"]);
         outstanding.roll_back();

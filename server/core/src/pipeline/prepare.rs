@@ -4,19 +4,19 @@
 //! its zxid spent all the same and is logged as an error, since that is what Java does and members of an
 //! ensemble must count alike.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use rookeeper_protocol::client::{
     CreateRequest, DeleteRequest, MultiRequest, ReconfigRequest, SetAclRequest, SetDataRequest, Text,
 };
 use rookeeper_protocol::jute::{DecodeError, Reader};
 use rookeeper_protocol::txn::{DIGEST_VERSION, LogEntry, Txn, TxnDigest, TxnHeader};
-use rookeeper_protocol::types::{
-    EphemeralOwner, ErrorCode, OpCode, Perms, SessionId, Zxid, parent_and_name, validate_path,
-};
+use rookeeper_protocol::types::{EphemeralOwner, ErrorCode, OpCode, Perms, Zxid, parent_and_name, validate_path};
 
 use super::outstanding::{DataSource, Record};
 use super::quota::QuotaDelta;
-use super::{Now, Outcome, Pipeline, Proposal, WriteRequest};
+use super::{Now, Origin, Outcome, Pipeline, Proposal, WriteRequest};
 use crate::acl::normalize;
 use crate::tree::{SPECIAL_PATHS, Tree};
 
@@ -72,8 +72,8 @@ impl Pipeline {
             quota: Vec::new(),
         };
         let decoded = decode(request.origin.op, &request.body, self.rules.inner_length_max);
-        // Java spends the zxid before it reads these two.
-        let spends_zxid = matches!(request.origin.op, OpCode::Multi | OpCode::CreateSession);
+        // Java spends the zxid before it reads these two. Another server waits for a transaction whatever it sent.
+        let spends_zxid = request.origin.learner.is_some() || spends_zxid(request.origin.op);
         if decoded.is_err() && !spends_zxid {
             return refused(request, ErrorCode::MarshallingError);
         }
@@ -120,13 +120,14 @@ impl Pipeline {
             Op::Multi(multi) => self.prepare_multi(context, &multi),
             Op::Reconfig if !self.rules.reconfig_enabled => Err(ErrorCode::ReconfigDisabled),
             Op::Reconfig => {
-                self.check_session(context.request.origin.session)?;
+                self.check_session(&context.request.origin)?;
                 // There is nothing to reconfigure in a server that stands alone.
                 Err(ErrorCode::Unimplemented)
             }
             Op::CreateSession(timeout_ms) => {
                 let origin = &context.request.origin;
                 self.sessions.track(origin.session, timeout_ms, origin.conn, now.monotonic_ms);
+                self.sessions.set_owner(origin.session, origin.owner());
                 Ok(Txn::CreateSession { timeout_ms })
             }
             Op::CloseSession => Ok(self.prepare_close_session(context)),
@@ -134,12 +135,12 @@ impl Pipeline {
     }
 
     /// Whether the session may do anything (`SessionTrackerImpl#checkSession`).
-    pub(super) fn check_session(&self, session: SessionId) -> Result<(), ErrorCode> {
-        match self.sessions.get(session) {
-            None => Err(ErrorCode::UnknownSession),
-            Some(session) if session.closing => Err(ErrorCode::SessionExpired),
-            Some(_) => Ok(()),
-        }
+    pub(super) fn check_session(&mut self, origin: &Origin) -> Result<(), ErrorCode> {
+        self.sessions.check(origin.session, origin.owner()).map_err(|code| match code {
+            // Java's leaders know of no sessions but those that all know (`LeaderSessionTracker#checkSession`).
+            ErrorCode::UnknownSession if self.leads => ErrorCode::SessionExpired,
+            code => code,
+        })
     }
 
     /// Whether the connection has the permission.
@@ -162,7 +163,7 @@ impl Pipeline {
         context: &mut Context<'_>,
         delete: &DeleteRequest<'_>,
     ) -> Result<Txn, ErrorCode> {
-        self.check_session(context.request.origin.session)?;
+        self.check_session(&context.request.origin)?;
         let path = present(&delete.path)?;
         let parent_path = deletable(path)?;
         let parent = self.outstanding.record(context.tree, parent_path)?;
@@ -172,8 +173,9 @@ impl Pipeline {
         if record.num_children > 0 {
             return Err(ErrorCode::NotEmpty);
         }
-        self.propose_removal(context, parent_path, parent, path, &record);
-        Ok(Txn::Delete { op: OpCode::Delete, path: path.into() })
+        let path: Arc<str> = path.into();
+        self.propose_removal(context, parent_path, parent, &path, &record);
+        Ok(Txn::Delete { op: OpCode::Delete, path })
     }
 
     /// The removal of a container or TTL znode by the server itself: nobody's permission is asked, but whether
@@ -190,8 +192,9 @@ impl Pipeline {
             return Err(ErrorCode::BadVersion);
         }
         let parent = self.outstanding.record(context.tree, parent_path)?;
-        self.propose_removal(context, parent_path, parent, path, &record);
-        Ok(Txn::Delete { op: OpCode::DeleteContainer, path: path.into() })
+        let path: Arc<str> = path.into();
+        self.propose_removal(context, parent_path, parent, &path, &record);
+        Ok(Txn::Delete { op: OpCode::DeleteContainer, path })
     }
 
     fn propose_removal(
@@ -199,15 +202,16 @@ impl Pipeline {
         context: &mut Context<'_>,
         parent_path: &str,
         mut parent: Record,
-        path: &str,
+        path: &Arc<str>,
         record: &Record,
     ) {
         let bytes = if self.rules.enforce_quota { record.data_len(context.tree) as i64 } else { 0 };
         self.free_quota(context.tree, path, bytes, &mut context.quota);
         parent.num_children = parent.num_children.saturating_sub(1);
         parent.stat.pzxid = context.zxid;
+        let parent_path = self.outstanding.key(parent_path);
         self.outstanding.put(context.tree, context.zxid, parent_path, parent);
-        self.outstanding.remove(context.zxid, path, record);
+        self.outstanding.remove(context.zxid, path.clone(), record);
     }
 
     pub(super) fn prepare_set_data(
@@ -215,7 +219,7 @@ impl Pipeline {
         context: &mut Context<'_>,
         set: &SetDataRequest<'_>,
     ) -> Result<Txn, ErrorCode> {
-        self.check_session(context.request.origin.session)?;
+        self.check_session(&context.request.origin)?;
         let path = legal(&set.path)?;
         let mut record = self.outstanding.record(context.tree, path)?;
         self.check_acl(context, &record, Perms::WRITE)?;
@@ -229,12 +233,13 @@ impl Pipeline {
         record.stat.mtime = context.wall_ms;
         record.stat.mzxid = context.zxid;
         record.data = DataSource::Proposed(data.clone());
-        self.outstanding.put(context.tree, context.zxid, path, record);
-        Ok(Txn::SetData { op: OpCode::SetData, path: path.into(), data, version })
+        let path: Arc<str> = path.into();
+        self.outstanding.put(context.tree, context.zxid, path.clone(), record);
+        Ok(Txn::SetData { op: OpCode::SetData, path, data, version })
     }
 
     fn prepare_set_acl(&mut self, context: &mut Context<'_>, set: &SetAclRequest<'_>) -> Result<Txn, ErrorCode> {
-        self.check_session(context.request.origin.session)?;
+        self.check_session(&context.request.origin)?;
         let path = legal(&set.path)?;
         let acl = self.normalize_acl(context, set.acl.as_deref())?;
         let mut record = self.outstanding.record(context.tree, path)?;
@@ -243,8 +248,9 @@ impl Pipeline {
         record.stat.aversion = version;
         // What follows is judged by the new list at once.
         record.acl = super::outstanding::AclSource::Proposed(acl.clone());
-        self.outstanding.put(context.tree, context.zxid, path, record);
-        Ok(Txn::SetAcl { path: path.into(), acl, version })
+        let path: Arc<str> = path.into();
+        self.outstanding.put(context.tree, context.zxid, path.clone(), record);
+        Ok(Txn::SetAcl { path, acl, version })
     }
 
     fn prepare_close_session(&mut self, context: &mut Context<'_>) -> Txn {
@@ -257,12 +263,22 @@ impl Pipeline {
             else {
                 continue;
             };
-            self.propose_removal(context, parent_path, parent, path, &record);
+            self.propose_removal(context, parent_path, parent, &path.as_str().into(), &record);
         }
         self.sessions.set_closing(session);
         let paths = paths.into_iter().map(String::into_boxed_str).collect();
         Txn::CloseSession { paths: self.rules.close_session_txn.then_some(paths) }
     }
+}
+
+/// Whether Java spends a zxid before it reads the request.
+pub(super) fn spends_zxid(op: OpCode) -> bool {
+    matches!(op, OpCode::Multi | OpCode::CreateSession)
+}
+
+/// Whether a request can be read at all.
+pub(super) fn is_readable(op: OpCode, body: &[u8], inner_length_max: i32) -> bool {
+    decode(op, body, inner_length_max).is_ok()
 }
 
 /// A path that must be there. Java stumbles over a null one in the middle of the operation.

@@ -7,7 +7,7 @@ use rookeeper_protocol::types::{
 };
 
 use super::LIMIT_NODE;
-use super::{ChangeLog, DIGEST_LOG_INTERVAL, DIGEST_LOG_MAX, QUOTA, Tree, ZOOKEEPER, ZnodeId, ZxidDigest};
+use super::{ChangeLog, DIGEST_LOG_INTERVAL, DIGEST_LOG_MAX, QUOTA, Tree, ZOOKEEPER, Znode, ZnodeId, ZxidDigest};
 use crate::acl::AclId;
 
 /// Is told of changes as they happen, in the order in which Java triggers watches.
@@ -178,16 +178,11 @@ impl Tree {
             return Err(ErrorCode::NodeExists);
         }
         let stat = StatPersisted::created(header.zxid, header.time, owner.encode());
-        let id = {
-            let mut id = None;
-            self.update(parent, parent_path, changes, |tree| {
-                id = tree.insert(path, create.data.as_deref(), &create.acl, stat);
-                tree.raise_cversion(parent, create.parent_cversion, header.zxid);
-            });
-            id.ok_or(ErrorCode::NoNode)?
-        };
+        let id = self.insert(parent, path, create.data.as_deref(), &create.acl, stat);
         changes.created(id);
-        self.renew_digest(path, id);
+        self.update(parent, parent_path, changes, |tree| {
+            tree.raise_cversion(parent, create.parent_cversion, header.zxid);
+        });
         let client_stat = self.znode(id).client_stat();
         let parent_acl = self.acl_list(parent);
         self.quota_node_created(parent_path, name, changes);
@@ -251,13 +246,14 @@ impl Tree {
             self.update(parent, parent_path, changes, |tree| tree.raise_pzxid(parent, zxid));
             return Err(ErrorCode::NoNode);
         };
-        if self.znode(id).num_children > 0 {
+        let znode = self.znode(id);
+        if znode.num_children > 0 {
             return Err(ErrorCode::NotEmpty);
         }
-        let acl = self.acl_list(id);
+        let (acl, digest) = (self.acls.list(znode.acl), znode.digest);
+        let data_len = znode.data.map_or(0, <[u8]>::len) as i64;
         let parent_acl = self.acl_list(parent);
-        let data_len = self.znode(id).data.map_or(0, <[u8]>::len) as i64;
-        self.digest = self.digest.wrapping_sub(self.znode(id).digest);
+        self.digest = self.digest.wrapping_sub(digest);
         self.update(parent, parent_path, changes, |tree| {
             tree.remove(id, path);
             tree.raise_pzxid(parent, zxid);
@@ -282,19 +278,21 @@ impl Tree {
         observer: &mut dyn Observer,
     ) -> Result<Stat, ErrorCode> {
         let id = self.find(path).ok_or(ErrorCode::NoNode)?;
-        let znode = self.znode(id);
-        let (acl, old_len) = (znode.acl, znode.data.map_or(0, <[u8]>::len) as i64);
-        let stat = StatPersisted { mtime: header.time, mzxid: header.zxid, version, ..znode.stat };
-        self.rewrite(id, data.map(|data| &data[..]), acl, stat);
-        self.renew_digest(path, id);
-        let stat = self.znode(id).client_stat();
+        let Znode { data: old, acl, stat, num_children, digest: before, types } = self.znode(id);
+        let old_len = old.map_or(0, <[u8]>::len) as i64;
+        let stat = StatPersisted { mtime: header.time, mzxid: header.zxid, version, ..stat };
+        let data = data.map(|data| &data[..]);
+        let digest = self.digest_of(path, data, &stat);
+        let client_stat = Znode { data, acl, stat, num_children, digest, types }.client_stat();
+        self.rewrite(id, digest, data, acl, stat);
+        self.digest = self.digest.wrapping_sub(before).wrapping_add(digest);
         changes.changed(id);
-        let new_len = data.map_or(0, Bytes::len) as i64;
+        let new_len = data.map_or(0, <[u8]>::len) as i64;
         self.data_size += new_len - old_len;
         self.account(path, new_len - old_len, 0, changes);
         let acl = self.acls.list(acl);
         observer.data_changed(path, header.zxid, &acl);
-        Ok(stat)
+        Ok(client_stat)
     }
 
     fn set_acl(&mut self, path: &str, acl: &AclList, version: i32, changes: &mut ChangeLog) -> Result<Stat, ErrorCode> {

@@ -16,7 +16,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 
 use rookeeper_protocol::txn::znode_digest;
 use rookeeper_protocol::types::{
-    Acl, AclList, EphemeralOwner, ExtendedTypes, OwnerError, SessionId, Stat, StatPersisted, Zxid,
+    Acl, AclList, EphemeralOwner, ExtendedTypes, OwnerError, SessionId, Stat, StatPersisted, Zxid, parent_and_name,
 };
 use thiserror::Error;
 
@@ -153,14 +153,10 @@ impl Tree {
         tree.put(ROOT, Some(&[]), &open, StatPersisted::default());
         for (path, acl, aversion) in [(ZOOKEEPER, &open, 0), (QUOTA, &open, 0), (CONFIG, &read_only, -1)] {
             let stat = StatPersisted { aversion, ..StatPersisted::default() };
-            // The parent is there: the list goes from the top down.
-            let _present = tree.insert(path, Some(&[]), acl, stat);
+            let parent = parent_and_name(path).and_then(|(parent_path, _)| tree.find(parent_path));
+            tree.insert(parent.unwrap_or(ROOT), path, Some(&[]), acl, stat);
         }
-        for path in ["", ZOOKEEPER, QUOTA, CONFIG] {
-            if let Some(id) = tree.find(path) {
-                tree.renew_digest(path, id);
-            }
-        }
+        tree.renew_digest("", ROOT);
         tree
     }
 
@@ -322,10 +318,15 @@ impl Tree {
         self.quotas.deepest(path)
     }
 
+    /// The digest of a znode with these data and this stat.
+    fn digest_of(&self, path: &str, data: Option<&[u8]>, stat: &StatPersisted) -> i64 {
+        if self.rules.digest { znode_digest(path, data, stat) } else { 0 }
+    }
+
     /// Digest of a znode as it is now, computed afresh; `path` is its path.
     fn compute_znode_digest(&self, path: &str, id: ZnodeId) -> i64 {
         let znode = self.znode(id);
-        if self.rules.digest { znode_digest(path, znode.data, &znode.stat) } else { 0 }
+        self.digest_of(path, znode.data, &znode.stat)
     }
 
     /// Computes a znode's digest after it was changed, and keeps the tree's right.
@@ -359,15 +360,16 @@ impl Tree {
         let old_acl = record::decode(self.arena.record(id)).acl;
         let acl = self.acls.acquire(acl);
         self.acls.release(old_acl);
-        self.rewrite(id, data, acl, stat);
+        let digest = i64::from(record::digest(self.arena.record(id)));
+        self.rewrite(id, digest, data, acl, stat);
     }
 
     /// Packs a znode anew, its name kept.
-    fn rewrite(&mut self, id: ZnodeId, data: Option<&[u8]>, acl: AclId, stat: StatPersisted) {
+    fn rewrite(&mut self, id: ZnodeId, digest: i64, data: Option<&[u8]>, acl: AclId, stat: StatPersisted) {
         let Self { arena, scratch, .. } = self;
         {
-            let old = arena.record(id);
-            record::encode(scratch, &Fields { digest: record::digest(old), name: record::name(old), data, acl, stat });
+            let name = record::name(arena.record(id));
+            record::encode(scratch, &Fields { digest: digest as u32, name, data, acl, stat });
         }
         arena.set_record(id, scratch);
         scratch.shrink_to(SCRATCH_BYTES_KEPT);
@@ -378,15 +380,23 @@ impl Tree {
         }
     }
 
-    /// Adds a znode below its parent and to the sets of its kind. The digest and the parent's stat are the
-    /// caller's. `None` when the parent is missing.
-    fn insert(&mut self, path: &str, data: Option<&[u8]>, acl: &AclList, stat: StatPersisted) -> Option<ZnodeId> {
-        let (parent_path, name) = rookeeper_protocol::types::parent_and_name(path)?;
-        let parent = self.find(parent_path)?;
+    /// Adds a znode below its parent and to the sets of its kind, and its digest to the tree's. The parent's
+    /// stat is the caller's.
+    fn insert(
+        &mut self,
+        parent: ZnodeId,
+        path: &str,
+        data: Option<&[u8]>,
+        acl: &AclList,
+        stat: StatPersisted,
+    ) -> ZnodeId {
+        let (_, name) = parent_and_name(path).unwrap_or_default();
         let parent_czxid = record::decode(self.arena.record(parent)).stat.czxid;
+        let digest = self.digest_of(path, data, &stat);
+        self.digest = self.digest.wrapping_add(digest);
         let acl = self.acls.acquire(acl);
         let name = name.as_bytes();
-        record::encode(&mut self.scratch, &Fields { digest: 0, name, data, acl, stat });
+        record::encode(&mut self.scratch, &Fields { digest: digest as u32, name, data, acl, stat });
         let id = self.arena.insert(parent, parent_czxid, path, &self.scratch);
         self.scratch.shrink_to(SCRATCH_BYTES_KEPT);
         if stat.cversion != 0 || stat.pzxid != stat.czxid {
@@ -407,7 +417,7 @@ impl Tree {
             Ok(EphemeralOwner::None) | Err(_) => {}
         }
         self.data_size += (path.len() + data.map_or(0, <[u8]>::len)) as i64;
-        Some(id)
+        id
     }
 
     /// Takes a znode without children out of the tree and of the sets of its kind.
@@ -464,9 +474,9 @@ impl Loader {
         if self.tree.find(path).is_some() {
             return Err(LoadError::Twice(path.to_owned()));
         }
-        let id = self.tree.insert(path, data, acl, stat).ok_or_else(|| LoadError::Orphan(path.to_owned()))?;
-        self.tree.renew_digest(path, id);
-        Ok(id)
+        let parent = parent_and_name(path).and_then(|(parent_path, _)| self.tree.find(parent_path));
+        let parent = parent.ok_or_else(|| LoadError::Orphan(path.to_owned()))?;
+        Ok(self.tree.insert(parent, path, data, acl, stat))
     }
 
     /// The tree as of `zxid`. Quotas are found again.

@@ -9,7 +9,7 @@ use nom::combinator::{all_consuming, opt};
 use nom::multi::separated_list0;
 use nom::sequence::separated_pair;
 
-use super::{ChangeLog, QUOTA, Tree, ZnodeId};
+use super::{ChangeLog, QUOTA, Tree, Znode, ZnodeId};
 
 /// Name of the znode that holds a quota's limits.
 pub const LIMIT_NODE: &str = "zookeeper_limits";
@@ -189,8 +189,8 @@ impl Tree {
     }
 
     fn write_counts(&mut self, id: ZnodeId, stats: &QuotaStats, changes: &mut ChangeLog) {
-        let (acl, stat) = (self.znode(id).acl, self.znode(id).stat);
-        self.rewrite(id, Some(stats.to_string().as_bytes()), acl, stat);
+        let Znode { acl, stat, digest, .. } = self.znode(id);
+        self.rewrite(id, digest, Some(stats.to_string().as_bytes()), acl, stat);
         changes.changed(id);
     }
 }
