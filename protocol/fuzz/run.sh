@@ -17,7 +17,7 @@ readonly INPUT_SECONDS_MAX=20
 
 seconds=${1:-15}
 shift || true
-[ $# -gt 0 ] || set -- session log_entry request multi frames connect reply four_letter
+[ $# -gt 0 ] || set -- session packets snapshot election log_entry request multi frames connect reply four_letter
 target_dir=${CARGO_TARGET_DIR:-${ROOKEEPER_CACHE:-$HOME/.cache/rookeeper}/target}/fuzz
 host=$(rustc -vV | sed -n 's/^host: //p')
 

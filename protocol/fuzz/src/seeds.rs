@@ -1,4 +1,5 @@
-//! Inputs to begin with, one of each kind. They are made by the encoders, so they are right whatever changes in these.
+//! Inputs to begin with, one of each kind. Where they are not recorded, they are made by the encoders, so that they are
+//! right whatever changes in these.
 
 use std::path::PathBuf;
 
@@ -8,6 +9,8 @@ use rookeeper_protocol::client::{finish_frame, start_frame};
 use rookeeper_protocol::jute::Writer;
 use rookeeper_protocol::txn::{CreateTxn, LogEntry, Txn, TxnDigest, TxnHeader};
 use rookeeper_protocol::types::{Acl, OpCode, SessionId, Stat, Zxid, write_acls};
+
+use crate::peer::{recorded_snapshots, recordings};
 
 /// A request's body and what it belongs to.
 type Request = (OpCode, BytesMut);
@@ -162,6 +165,7 @@ fn log_entries() -> Vec<BytesMut> {
         Txn::SetAcl { path: "/a".into(), acl: [Acl::read_only()].into(), version: 1 },
         Txn::CreateSession { timeout_ms: 4000 },
         Txn::CloseSession { paths: Some(vec!["/a".into()]) },
+        Txn::CloseSession { paths: None },
         Txn::Error { code: -101 },
         created,
         changed,
@@ -209,6 +213,9 @@ fn inputs(target: &str) -> Vec<BytesMut> {
         "reply" => vec![reply()],
         "log_entry" => log_entries(),
         "frames" => vec![BytesMut::from(&[200, 3, 0, 0, 0, 1, 9, 0, 0, 0, 0, 0, 0, 0, 2, 7, 7, 0, 0][..])],
+        "election" => [recordings(&["dialler"], 1), recordings(&["acceptor"], 0)].concat(),
+        "packets" => recordings(&["learner", "leader"], 0),
+        "snapshot" => recorded_snapshots(),
         "four_letter" => FourLetterWord::ALL.iter().map(|word| BytesMut::from(word.text())).collect(),
         "session" => [0, 1, 0x20, 0x80, 0x99, 0x49].map(|switches| stream(switches, &requests)).into(),
         _ => panic!("no inputs for {target}"),

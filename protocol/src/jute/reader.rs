@@ -57,6 +57,24 @@ impl<'a> Reader<'a> {
         DecodeError { kind, offset: self.position }
     }
 
+    /// Reads a record with `read` from bytes of which some may not have arrived yet: then there is none so far. A
+    /// record that goes on beyond `length_max` bytes is refused as soon as so many are there.
+    pub fn arriving<T>(
+        &mut self,
+        length_max: usize,
+        read: impl FnOnce(&mut Self) -> Result<T, DecodeError>,
+    ) -> Result<Option<T>, DecodeError> {
+        let start = self.position;
+        let (record, end) = match read(self) {
+            Err(DecodeError { kind: DecodeErrorKind::UnexpectedEnd, .. }) => (Ok(None), self.bytes.len()),
+            record => (record.map(Some), self.position),
+        };
+        if end - start > length_max {
+            return Err(DecodeError { kind: DecodeErrorKind::RecordTooLong(length_max), offset: end });
+        }
+        record
+    }
+
     fn take(&mut self, count: usize) -> Result<&'a [u8], DecodeError> {
         let end = self.position.checked_add(count).filter(|end| *end <= self.bytes.len());
         match end {

@@ -135,20 +135,12 @@ impl PacketDecoder {
     ///
     /// After a SNAP packet the buffer goes on with the snapshot, so ask for one packet at a time.
     pub fn next_packet(&self, buffer: &mut BytesMut) -> Result<Option<QuorumPacket>, DecodeError> {
-        let mut reader = Reader::with_limit(buffer, self.inner_length_max);
-        let read = read_packet(&mut reader);
-        let length = reader.position();
-        let whole = match read {
-            Ok(whole) => Some(whole),
-            Err(DecodeError { kind: DecodeErrorKind::UnexpectedEnd, .. }) => None,
-            Err(error) => return Err(error),
-        };
-        let seen = if whole.is_some() { length } else { buffer.len() };
         let length_max = PACKET_OVERHEAD_LEN + self.inner_length_max.max(0) as usize + AUTHINFO_LEN_MAX;
-        if seen > length_max {
-            return Err(DecodeError { kind: DecodeErrorKind::RecordTooLong(length_max), offset: seen });
-        }
-        let Some((packet_type, zxid, data, authinfo)) = whole else { return Ok(None) };
+        let mut reader = Reader::with_limit(buffer, self.inner_length_max);
+        let Some((packet_type, zxid, data, authinfo)) = reader.arriving(length_max, read_packet)? else {
+            return Ok(None);
+        };
+        let length = reader.position();
         let record = buffer.split_to(length).freeze();
         Ok(Some(QuorumPacket { packet_type, zxid, data: data.map(|data| record.slice(data)), authinfo }))
     }

@@ -88,8 +88,16 @@ impl SnapshotItem<'_> {
     }
 }
 
+pub(super) fn read_session_count<'a>(reader: &mut Reader<'a>) -> Result<SnapshotItem<'a>, DecodeError> {
+    read_count(reader).map(SnapshotItem::Sessions)
+}
+
+pub(super) fn read_acl_count<'a>(reader: &mut Reader<'a>) -> Result<SnapshotItem<'a>, DecodeError> {
+    read_count(reader).map(SnapshotItem::Acls)
+}
+
 /// Reads how many follow. Java takes every negative number for none, -1 included.
-pub(super) fn read_count(reader: &mut Reader<'_>) -> Result<usize, DecodeError> {
+fn read_count(reader: &mut Reader<'_>) -> Result<usize, DecodeError> {
     Ok(match reader.vector()? {
         VectorLength::Null => 0,
         VectorLength::Elements(count) => count,

@@ -2,9 +2,13 @@
 
 use bytes::{Buf, BytesMut};
 
-use super::item::{SnapshotItem, ZNODE_OVERHEAD_LEN, read_acl, read_count, read_session, read_znode_or_end};
+use super::item::{
+    SnapshotItem, ZNODE_OVERHEAD_LEN, read_acl, read_acl_count, read_session, read_session_count, read_znode_or_end,
+};
 use super::stage::Stage;
-use crate::jute::{DecodeError, DecodeErrorKind, Reader};
+use crate::jute::{DecodeError, Reader};
+
+type ReadItem = for<'a> fn(&mut Reader<'a>) -> Result<SnapshotItem<'a>, DecodeError>;
 
 /// Cuts items off the front of a stream. It needs no more memory than what is read at once and the largest item that is
 /// allowed, however large the snapshot is.
@@ -36,29 +40,20 @@ impl SnapshotParser {
     /// Takes the next item, if all of it is there. Behind [`SnapshotItem::End`] there are none.
     pub fn next_item(&mut self) -> Result<Option<SnapshotItem<'_>>, DecodeError> {
         self.buffer();
-        let Self { inner_length_max, item_len_max, stage, buffer, taken } = self;
-        let mut reader = Reader::with_limit(buffer, *inner_length_max);
-        let read = match stage {
-            Stage::Sessions => read_count(&mut reader).map(SnapshotItem::Sessions),
-            Stage::SessionsLeft(_) => read_session(&mut reader),
-            Stage::Acls => read_count(&mut reader).map(SnapshotItem::Acls),
-            Stage::AclsLeft(_) => read_acl(&mut reader),
-            Stage::Znodes => read_znode_or_end(&mut reader),
+        let read: ReadItem = match self.stage {
+            Stage::Sessions => read_session_count,
+            Stage::SessionsLeft(_) => read_session,
+            Stage::Acls => read_acl_count,
+            Stage::AclsLeft(_) => read_acl,
+            Stage::Znodes => read_znode_or_end,
             Stage::Ended => return Ok(None),
         };
-        let item = match read {
-            Ok(item) => Some(item),
-            Err(DecodeError { kind: DecodeErrorKind::UnexpectedEnd, .. }) => None,
-            Err(error) => return Err(error),
-        };
-        let seen = if item.is_some() { reader.position() } else { buffer.len() };
-        if seen > *item_len_max {
-            return Err(DecodeError { kind: DecodeErrorKind::RecordTooLong(*item_len_max), offset: seen });
-        }
+        let mut reader = Reader::with_limit(&self.buffer, self.inner_length_max);
+        let item = reader.arriving(self.item_len_max, read)?;
         if let Some(item) = &item {
-            *taken = seen;
+            self.taken = reader.position();
             // What was read because of the stage is in order.
-            *stage = stage.after(item).unwrap_or(Stage::Ended);
+            self.stage = self.stage.after(item).unwrap_or(Stage::Ended);
         }
         Ok(item)
     }
