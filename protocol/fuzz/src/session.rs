@@ -65,7 +65,12 @@ impl Switches {
 
     fn connection(&self) -> ConnectionRules {
         let required_schemes = if self.is_on(6) { vec!["digest".to_owned()] } else { Vec::new() };
-        ConnectionRules { acl: self.acl(), inner_length_max: FRAME_BYTES_MAX as i32, required_schemes }
+        ConnectionRules {
+            acl: self.acl(),
+            inner_length_max: FRAME_BYTES_MAX as i32,
+            sync_is_agreed: false,
+            required_schemes,
+        }
     }
 
     /// Whether each write is applied before the next frame is read; else all are at the end.

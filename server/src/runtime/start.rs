@@ -153,6 +153,7 @@ pub fn start(config: ServerConfig) -> Result<Started, ServerError> {
     let connection_rules = ConnectionRules {
         acl: acl_policy(&config),
         inner_length_max: inner_length_max(&config),
+        sync_is_agreed: false,
         required_schemes: config.enforce_auth_schemes.iter().cloned().collect(),
     };
     let pipeline = Pipeline::new(pipeline_rules(&config), &tree, sessions, changes, clock.now());

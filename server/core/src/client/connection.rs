@@ -125,6 +125,9 @@ pub struct ConnectionRules {
     pub acl: AclPolicy,
     /// Longest string or buffer inside a request in bytes.
     pub inner_length_max: i32,
+    /// Whether `sync` goes to the leader of an ensemble, and so stands in the order of the writes; a server that is alone
+    /// answers it as a read.
+    pub sync_is_agreed: bool,
     /// `sessionRequireClientSASLAuth` or `enforce.auth.enabled`: schemes of which a connection must have one.
     pub required_schemes: Vec<String>,
 }
@@ -274,10 +277,13 @@ impl Connection {
 
     /// The request that makes the connection's new session.
     pub fn create_session_request(&self, received_ms: i64) -> WriteRequest {
-        let origin =
-            Origin { conn: Some(self.id), session: self.session, xid: 0, op: OpCode::CreateSession, received_ms };
+        let origin = self.origin(0, OpCode::CreateSession, received_ms);
         let body = Bytes::copy_from_slice(&self.timeout_ms.to_be_bytes());
         WriteRequest { origin, ids: self.ids.clone(), body }
+    }
+
+    fn origin(&self, xid: i32, op: OpCode, received_ms: i64) -> Origin {
+        Origin { conn: Some(self.id), learner: None, session: self.session, xid, op, received_ms }
     }
 
     /// The session that the client resumes is there, or not.
@@ -346,11 +352,10 @@ impl Connection {
         let Some(op) = op.filter(|op| Admission::of(*op) != Admission::Unknown) else {
             return self.refuse(header.xid, Zxid(-1), ErrorCode::Unimplemented);
         };
-        if Admission::of(op) == Admission::Write {
+        if Admission::of(op) == Admission::Write || (op == OpCode::Sync && view.rules.sync_is_agreed) {
             self.waiting.push_back(Waiting::Write(body.len()));
             self.waiting_bytes += body.len();
-            let origin =
-                Origin { conn: Some(self.id), session: self.session, xid: header.xid, op, received_ms: view.now_ms };
+            let origin = self.origin(header.xid, op, view.now_ms);
             writes.push(WriteRequest { origin, ids: self.ids.clone(), body });
             if op == OpCode::CloseSession {
                 self.phase = Phase::Closing;
@@ -466,6 +471,9 @@ impl Connection {
         } else if !self.take_write() {
             // The connection was told to end meanwhile.
             return;
+        }
+        if finished.has_moved() {
+            return self.end();
         }
         if finished.begins_session() {
             self.answered(origin.xid, finished.zxid, short_name(origin.op), origin.received_ms, view.now_ms);

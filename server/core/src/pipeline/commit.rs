@@ -1,9 +1,10 @@
 //! Applying what is durable: the tree changes, watchers are told, clients are answered.
 
 use rookeeper_protocol::client::EventType;
-use rookeeper_protocol::types::{AclList, OpCode, SessionId, Zxid};
+use rookeeper_protocol::txn::{LogEntry, Txn};
+use rookeeper_protocol::types::{AclList, SessionId, Zxid};
 
-use super::{Finished, Outcome, Pipeline};
+use super::{Finished, Origin, Outcome, Pipeline, Proposal};
 use crate::tree::{Applied, Observer, Tree};
 use crate::watch::{ConnId, WatchTable};
 
@@ -37,34 +38,67 @@ impl Pipeline {
         durable: Zxid,
         count_max: usize,
     ) -> bool {
+        self.answer_refused(tree, watches, connections);
         for _ in 0..count_max {
-            match self.queue.front().map(|proposal| &proposal.outcome) {
-                None => return false,
-                Some(Outcome::Logged(entry)) if entry.header.zxid > durable => return false,
-                Some(_) => self.commit_one(tree, watches, connections),
+            if !self.is_due(durable) {
+                return false;
             }
+            self.commit_one(tree, watches, connections);
         }
+        self.is_due(durable)
+    }
+
+    /// Whether [`Pipeline::commit`] has something to do.
+    pub fn has_due(&self, durable: Zxid) -> bool {
+        self.is_due(durable) || self.forwarded.has_refused()
+    }
+
+    /// Whether what stands in front waits for nothing any more.
+    fn is_due(&self, durable: Zxid) -> bool {
         match self.queue.front().map(|proposal| &proposal.outcome) {
             None => false,
             Some(Outcome::Logged(entry)) => entry.header.zxid <= durable,
             Some(Outcome::Refused(_)) => true,
+            Some(Outcome::Sync { due, .. }) => *due,
+        }
+    }
+
+    fn answer_refused(&mut self, tree: &Tree, watches: &mut WatchTable, connections: &mut dyn Connections) {
+        while let Some((origin, code)) = self.forwarded.take_refused() {
+            answer(&origin, Finished::refused(&origin, code, tree.last_zxid()), tree, watches, connections);
         }
     }
 
     fn commit_one(&mut self, tree: &mut Tree, watches: &mut WatchTable, connections: &mut dyn Connections) {
         let Some(proposal) = self.queue.pop_front() else { return };
         self.queue_bytes -= proposal.bytes;
-        let origin = &proposal.request;
-        let entry = match &proposal.outcome {
-            Outcome::Logged(entry) => entry,
+        match &proposal.outcome {
+            Outcome::Logged(entry) => self.apply(&proposal, entry, tree, watches, connections),
             Outcome::Refused(code) => {
-                if let Some(conn) = origin.conn {
-                    let finished = Finished::refused(origin, *code, tree.last_zxid());
-                    connections.finished(conn, &finished, tree, watches);
-                }
-                return;
+                let finished = Finished::refused(&proposal.request, *code, tree.last_zxid());
+                answer(&proposal.request, finished, tree, watches, connections);
             }
-        };
+            Outcome::Sync { body, .. } => {
+                // A learner's queue knows only whose turn it is.
+                let forwarded = self.forwarded.take_sync(proposal.request.session);
+                let (origin, body) =
+                    forwarded.as_ref().map_or((&proposal.request, body), |(origin, body)| (origin, body));
+                answer(origin, Finished::synced(origin, body, tree.last_zxid()), tree, watches, connections);
+            }
+        }
+        if self.forwarded.has_refused() {
+            self.answer_refused(tree, watches, connections);
+        }
+    }
+
+    fn apply(
+        &mut self,
+        proposal: &Proposal,
+        entry: &LogEntry,
+        tree: &mut Tree,
+        watches: &mut WatchTable,
+        connections: &mut dyn Connections,
+    ) {
         let applied: Applied = {
             let mut told = Vec::new();
             let mut trigger = Trigger { watches, connections, told: &mut told };
@@ -74,20 +108,38 @@ impl Pipeline {
         for delta in &proposal.quota {
             self.outstanding.take_quota(delta);
         }
+        let session = entry.header.client_id;
         let mut over = None;
-        if entry.header.kind == OpCode::CloseSession.number() {
-            over = self.sessions.remove(origin.session).and_then(|session| session.conn);
+        match &entry.txn {
+            Txn::CreateSession { timeout_ms } => self.sessions.confirm(session, *timeout_ms),
+            Txn::CloseSession { .. } => over = self.sessions.remove(session).and_then(|session| session.conn),
+            _ => {}
         }
-        if let Some(conn) = origin.conn {
-            let finished = Finished::applied(origin, entry, &applied, tree.last_zxid());
-            connections.finished(conn, &finished, tree, watches);
-        }
+        let forwarded = match self.forwarded.is_empty() {
+            true => None,
+            false => self.forwarded.take_write(session, entry.header.cxid),
+        };
+        let origin = forwarded.as_ref().unwrap_or(&proposal.request);
+        answer(origin, Finished::applied(origin, entry, &applied, tree.last_zxid()), tree, watches, connections);
         // The connection that asked for the end gets its reply; any other just closes.
         if let Some(conn) = over
             && origin.conn != Some(conn)
         {
-            connections.session_over(origin.session, conn);
+            connections.session_over(session, conn);
         }
+    }
+}
+
+/// Tells the connection that waits, if there is one.
+fn answer(
+    origin: &Origin,
+    finished: Finished<'_>,
+    tree: &Tree,
+    watches: &mut WatchTable,
+    connections: &mut dyn Connections,
+) {
+    if let Some(conn) = origin.conn {
+        connections.finished(conn, &finished, tree, watches);
     }
 }
 

@@ -2,9 +2,10 @@
 
 use bytes::BytesMut;
 use rookeeper_protocol::client::{
-    ConnectResponse, MULTI_END, MultiHeader, PROTOCOL_VERSION, finish_frame, write_error_reply, write_reply_header,
+    ConnectResponse, MULTI_END, MultiHeader, PROTOCOL_VERSION, PathRequest, finish_frame, write_error_reply,
+    write_reply_header,
 };
-use rookeeper_protocol::jute::Writer;
+use rookeeper_protocol::jute::{Reader, Writer};
 use rookeeper_protocol::txn::{LogEntry, Txn};
 use rookeeper_protocol::types::{ErrorCode, OpCode, Zxid};
 
@@ -25,6 +26,8 @@ pub struct Finished<'a> {
 #[derive(Debug)]
 enum Outcome<'a> {
     Applied(&'a LogEntry, &'a Applied),
+    /// A `sync` with this body.
+    Synced(&'a [u8]),
     Failed(ErrorCode),
 }
 
@@ -41,6 +44,17 @@ impl<'a> Finished<'a> {
     /// A request that could not be decoded.
     pub(super) fn refused(origin: &'a Origin, code: ErrorCode, zxid: Zxid) -> Self {
         Self { origin, zxid, result: Outcome::Failed(code) }
+    }
+
+    /// A `sync` whose turn has come.
+    pub(super) fn synced(origin: &'a Origin, body: &'a [u8], zxid: Zxid) -> Self {
+        Self { origin, zxid, result: Outcome::Synced(body) }
+    }
+
+    /// Whether the connection closes without a reply: its client is connected elsewhere by now, and would take the answer
+    /// for the end of its session (ZOOKEEPER-710).
+    pub fn has_moved(&self) -> bool {
+        matches!(self.result, Outcome::Failed(ErrorCode::SessionMoved))
     }
 
     /// Whether the connection closes behind the reply.
@@ -74,6 +88,7 @@ impl<'a> Finished<'a> {
         let xid = self.origin.xid;
         let (entry, applied) = match &self.result {
             Outcome::Failed(code) => return write_error_reply(out, xid, self.zxid, *code),
+            Outcome::Synced(body) => return write_sync_reply(out, xid, self.zxid, body),
             Outcome::Applied(entry, applied) => (entry, applied),
         };
         if applied.result.error != 0 && self.origin.op != OpCode::Multi {
@@ -92,6 +107,19 @@ impl<'a> Finished<'a> {
         }
         finish_frame(out, start);
     }
+}
+
+/// The answer to a `sync` is its path.
+fn write_sync_reply(out: &mut BytesMut, xid: i32, zxid: Zxid, body: &[u8]) {
+    let Ok(request) = PathRequest::read(&mut Reader::new(body)) else {
+        return write_error_reply(out, xid, zxid, ErrorCode::MarshallingError);
+    };
+    let start = write_reply_header(out, xid, zxid);
+    match &request.path {
+        Some(path) => out.text(path),
+        None => out.null(),
+    }
+    finish_frame(out, start);
 }
 
 /// The body of a successful change's result; a plain create tells no stat.

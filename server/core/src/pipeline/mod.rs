@@ -6,12 +6,14 @@
 //!
 //! [`Pipeline::submit`] prepares: it judges a request by the tree and by what was proposed but not applied
 //! yet, and turns it into one of Java's transactions or into an error. [`Pipeline::commit`] applies what is
-//! durable, in the order of the zxids. What stands between the two (a log here, the agreement of an ensemble
-//! later) is not the pipeline's business.
+//! durable, in the order of the zxids. What stands between the two (a log, or the agreement of an ensemble) is not
+//! the pipeline's business. On a server that follows another one the first half happens there (`ensemble.rs`).
 
 mod commit;
 mod create;
+mod ensemble;
 mod finish;
+mod forward;
 mod multi;
 mod outstanding;
 mod prepare;
@@ -21,7 +23,7 @@ mod rules;
 
 use std::collections::VecDeque;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use rookeeper_protocol::txn::LogEntry;
 use rookeeper_protocol::types::{ErrorCode, SessionId, Zxid};
 
@@ -33,6 +35,7 @@ pub use rules::{Now, PipelineRules};
 use crate::session::{SessionIds, SessionTable};
 use crate::tree::{ChangeLog, Tree};
 use crate::watch::ConnId;
+use forward::Forwarded;
 use outstanding::Outstanding;
 
 /// Something an operator should read in the log.
@@ -56,6 +59,8 @@ enum Outcome {
     Logged(LogEntry),
     /// An error without a place in the order: the request could not be decoded.
     Refused(ErrorCode),
+    /// A `sync`, which waits for nothing but its turn once it is due.
+    Sync { body: Bytes, due: bool },
 }
 
 /// A request on its way.
@@ -81,7 +86,11 @@ pub struct Pipeline {
     outstanding: Outstanding,
     queue: VecDeque<Proposal>,
     queue_bytes: usize,
+    /// What another server prepares for this one's clients.
+    forwarded: Forwarded,
     last_proposed: Zxid,
+    /// The server leads an ensemble.
+    leads: bool,
     notices: Vec<Notice>,
 }
 
@@ -99,8 +108,9 @@ impl Pipeline {
         let mut ids = SessionIds::new(rules.server_id, now.wall_ms);
         for (session, timeout_ms) in sessions {
             ids.skip(session);
-            table.track(session, timeout_ms, None, now.monotonic_ms);
+            table.confirm(session, timeout_ms);
         }
+        table.restart(now.monotonic_ms);
         Self {
             outstanding: Outstanding::new(tree.digest(), tree.hash_seed()),
             last_proposed: tree.last_zxid(),
@@ -110,6 +120,8 @@ impl Pipeline {
             changes,
             queue: VecDeque::new(),
             queue_bytes: 0,
+            forwarded: Forwarded::default(),
+            leads: false,
             notices: Vec::new(),
         }
     }
@@ -121,12 +133,12 @@ impl Pipeline {
 
     /// Number of requests that are not answered yet.
     pub fn in_flight(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.forwarded.count
     }
 
     /// Bytes of the requests that are not answered yet.
     pub fn in_flight_bytes(&self) -> usize {
-        self.queue_bytes
+        self.queue_bytes + self.forwarded.bytes
     }
 
     /// The newest transaction proposed.
@@ -154,7 +166,7 @@ impl Pipeline {
                 entry.write(log);
                 Some(entry.header.zxid)
             }
-            Outcome::Refused(_) => None,
+            Outcome::Refused(_) | Outcome::Sync { .. } => None,
         };
         self.queue_bytes += proposal.bytes;
         self.queue.push_back(proposal);

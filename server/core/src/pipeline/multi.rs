@@ -57,7 +57,7 @@ impl Pipeline {
     }
 
     fn prepare_check(&mut self, context: &mut Context<'_>, check: &CheckRequest<'_>) -> Result<Txn, ErrorCode> {
-        self.check_session(context.request.origin.session)?;
+        self.check_session(&context.request.origin)?;
         let path = legal(&check.path)?;
         let record = self.outstanding.record(context.tree, path)?;
         self.check_acl(context, &record, Perms::READ)?;

@@ -6,13 +6,16 @@ use bytes::Bytes;
 use rookeeper_protocol::types::OpCode;
 use rookeeper_protocol::types::{Id, SessionId};
 
+use crate::session::Owner;
 use crate::watch::ConnId;
 
 /// Where a request came from, and what its reply needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// The connection that waits for the reply; none for requests of the server itself.
+    /// The connection that waits for the reply; none for requests of the server itself, and of other servers' clients.
     pub conn: Option<ConnId>,
+    /// The learner that it came from; none for requests of this server.
+    pub learner: Option<u64>,
     /// The session.
     pub session: SessionId,
     /// The client's number for the request.
@@ -21,6 +24,13 @@ pub struct Origin {
     pub op: OpCode,
     /// When it was read, in monotonic milliseconds: the latency counts from here.
     pub received_ms: i64,
+}
+
+impl Origin {
+    /// The server through which the request came; none if it was made by a server itself.
+    pub fn owner(&self) -> Option<Owner> {
+        self.conn.map(|_| Owner::Here).or(self.learner.map(Owner::Learner))
+    }
 }
 
 /// A request that becomes a transaction.
@@ -37,7 +47,11 @@ pub struct WriteRequest {
 impl WriteRequest {
     /// A request of the server itself.
     pub fn internal(op: OpCode, session: SessionId, received_ms: i64, body: Bytes) -> Self {
-        Self { origin: Origin { conn: None, session, xid: 0, op, received_ms }, ids: Arc::from([]), body }
+        Self {
+            origin: Origin { conn: None, learner: None, session, xid: 0, op, received_ms },
+            ids: Arc::from([]),
+            body,
+        }
     }
 
     /// The end of a session that was silent too long.

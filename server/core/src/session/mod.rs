@@ -6,4 +6,4 @@ mod table;
 
 pub use ids::SessionIds;
 pub use password::{password, password_matches};
-pub use table::{Session, SessionTable};
+pub use table::{Owner, Session, SessionTable};

@@ -11,9 +11,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
 
-use rookeeper_protocol::types::SessionId;
+use rookeeper_protocol::types::{ErrorCode, SessionId};
 
 use crate::watch::ConnId;
+
+/// The server through which a session's client comes, as the leader of an ensemble knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// This one.
+    Here,
+    /// The learner on this connection; another connection is another owner.
+    Learner(u64),
+}
 
 /// A session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,11 +33,20 @@ pub struct Session {
     pub closing: bool,
     /// The connection it is on.
     pub conn: Option<ConnId>,
+    /// The server that its requests may come from; any, until one came.
+    pub owner: Option<Owner>,
+    /// Its createSession is applied.
+    pub committed: bool,
     /// Monotonic time of the bucket in which it waits, in milliseconds.
     bucket_ms: i64,
 }
 
 impl Session {
+    /// A session that waits in no bucket.
+    fn new(timeout_ms: i32, conn: Option<ConnId>) -> Self {
+        Self { timeout_ms, closing: false, conn, owner: None, committed: false, bucket_ms: i64::MIN }
+    }
+
     /// Monotonic time (milliseconds) of the bucket in which it waits to be asked for: what its connection has
     /// heard since is not in it. `None` once it was taken out to expire.
     pub fn bucket_ms(&self) -> Option<i64> {
@@ -88,10 +106,62 @@ impl SessionTable {
 
     /// Begins to track a session, or changes its timeout if it is tracked already.
     pub fn track(&mut self, id: SessionId, timeout_ms: i32, conn: Option<ConnId>, now_ms: i64) {
-        let session =
-            self.sessions.entry(id).or_insert(Session { timeout_ms, closing: false, conn, bucket_ms: i64::MIN });
+        let session = self.sessions.entry(id).or_insert(Session::new(timeout_ms, conn));
         session.timeout_ms = timeout_ms;
         self.touch(id, timeout_ms, now_ms);
+    }
+
+    /// The session's createSession was applied. Only a leader knew of it before.
+    pub fn confirm(&mut self, id: SessionId, timeout_ms: i32) {
+        let session = self.sessions.entry(id).or_insert(Session::new(timeout_ms, None));
+        session.committed = true;
+    }
+
+    /// Whether a request that comes through `owner` may be served; the first one decides through whom all must come
+    /// (`SessionTrackerImpl#checkSession`).
+    pub fn check(&mut self, id: SessionId, owner: Option<Owner>) -> Result<(), ErrorCode> {
+        let session = self.sessions.get_mut(&id).ok_or(ErrorCode::UnknownSession)?;
+        match session.owner {
+            _ if session.closing => Err(ErrorCode::SessionExpired),
+            None => {
+                session.owner = owner;
+                Ok(())
+            }
+            present if present == owner => Ok(()),
+            Some(_) => Err(ErrorCode::SessionMoved),
+        }
+    }
+
+    /// The session's requests come through `owner` from now on (`SessionTrackerImpl#setOwner`).
+    pub fn set_owner(&mut self, id: SessionId, owner: Option<Owner>) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.owner = owner;
+        }
+    }
+
+    /// A new role of the server begins: what was on its way is void, nobody is connected, and every session is given its
+    /// time anew.
+    pub fn restart(&mut self, now_ms: i64) {
+        self.sessions.retain(|_, session| session.committed);
+        self.buckets.clear();
+        for session in self.sessions.values_mut() {
+            *session = Session { committed: true, ..Session::new(session.timeout_ms, None) };
+        }
+        let sessions: Vec<_> = self.iter().map(|(id, session)| (id, session.timeout_ms)).collect();
+        for (id, timeout_ms) in sessions {
+            self.touch(id, timeout_ms, now_ms);
+        }
+    }
+
+    /// There are no sessions any more.
+    pub fn clear(&mut self) {
+        self.sessions.clear();
+        self.buckets.clear();
+    }
+
+    /// The sessions that are on a connection of this server.
+    pub fn attached(&self) -> impl Iterator<Item = (SessionId, ConnId)> {
+        self.sessions.iter().filter_map(|(id, session)| Some((*id, session.conn?)))
     }
 
     /// The session was heard of at `heard_ms`. False if it is over or ending.

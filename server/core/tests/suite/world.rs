@@ -127,6 +127,7 @@ impl World {
         let rules = ConnectionRules {
             acl: options.pipeline.acl.clone(),
             inner_length_max: options.pipeline.inner_length_max,
+            sync_is_agreed: false,
             required_schemes: options.required_schemes,
         };
         Self {

@@ -1,0 +1,118 @@
+//! The pipeline of one server among others: it prepares while its server leads, follows what another one prepared, and
+//! goes from one to the other without reviving what was on its way.
+
+use bytes::Bytes;
+use rookeeper_protocol::txn::LogEntry;
+use rookeeper_protocol::types::{ErrorCode, OpCode, SessionId, Zxid};
+
+use super::forward::Forwarded;
+use super::outstanding::Outstanding;
+use super::prepare::{is_readable, spends_zxid};
+use super::{Now, Origin, Outcome, Pipeline, Proposal, WriteRequest};
+use crate::tree::{ChangeLog, Tree};
+
+impl Pipeline {
+    /// The server leads: requests are prepared, the first of them with the zxid behind `start`. Everything that was
+    /// logged before is applied.
+    pub fn lead(&mut self, now: Now, tree: &Tree, start: Zxid) {
+        debug_assert!(self.queue.is_empty(), "a leader applies its whole history before it serves");
+        self.outstanding = Outstanding::new(tree.digest(), tree.hash_seed());
+        self.last_proposed = start;
+        self.leads = true;
+        self.sessions.restart(now.monotonic_ms);
+    }
+
+    /// The role ends. Requests that were on their way are forgotten; their transactions, if they have any, stand in the
+    /// log, and may still be committed.
+    pub fn end_role(&mut self, now: Now, tree: &Tree) {
+        self.leads = false;
+        self.forwarded = Forwarded::default();
+        self.queue.retain(|proposal| matches!(proposal.outcome, Outcome::Logged(_)));
+        for proposal in &mut self.queue {
+            (proposal.request.conn, proposal.request.learner) = (None, None);
+            proposal.bytes = 0;
+            proposal.quota = Vec::new();
+        }
+        self.queue_bytes = 0;
+        // What was proposed is not judged by any more.
+        self.outstanding = Outstanding::new(tree.digest(), tree.hash_seed());
+        self.sessions.restart(now.monotonic_ms);
+    }
+
+    /// A transaction that another server prepared is in the log; it waits to be committed.
+    pub fn learn(&mut self, entry: LogEntry) {
+        let header = &entry.header;
+        let op = OpCode::from_number(header.kind).unwrap_or(OpCode::Error);
+        let request =
+            Origin { conn: None, learner: None, session: header.client_id, xid: header.cxid, op, received_ms: 0 };
+        self.last_proposed = header.zxid;
+        self.queue.push_back(Proposal { request, outcome: Outcome::Logged(entry), bytes: 0, quota: Vec::new() });
+    }
+
+    /// Transactions behind `keep` were never agreed on.
+    pub fn forget_behind(&mut self, keep: Zxid) {
+        let is_kept = |outcome: &Outcome| !matches!(outcome, Outcome::Logged(entry) if entry.header.zxid > keep);
+        self.queue.retain(|proposal| is_kept(&proposal.outcome));
+    }
+
+    /// The tree is another one, loaded from disk or from a snapshot, with these sessions and what its image lacks.
+    pub fn replace(
+        &mut self,
+        now: Now,
+        tree: &Tree,
+        sessions: impl IntoIterator<Item = (SessionId, i32)>,
+        changes: ChangeLog,
+    ) {
+        self.sessions.clear();
+        for (session, timeout_ms) in sessions {
+            self.ids.skip(session);
+            self.sessions.confirm(session, timeout_ms);
+        }
+        self.sessions.restart(now.monotonic_ms);
+        self.changes = changes;
+        self.queue.clear();
+        self.outstanding = Outstanding::new(tree.digest(), tree.hash_seed());
+    }
+
+    /// Keeps a request that the leader is to prepare until its transaction comes. Whether it may be sent: a request that
+    /// nobody can read is answered here, in its turn.
+    pub fn forward(&mut self, request: &WriteRequest) -> bool {
+        let (origin, bytes) = (request.origin.clone(), request.body.len());
+        if origin.op == OpCode::Sync {
+            self.forwarded.sync(origin, request.body.clone());
+            return true;
+        }
+        let readable = spends_zxid(origin.op) || is_readable(origin.op, &request.body, self.rules.inner_length_max);
+        if readable {
+            self.forwarded.write(origin, bytes);
+        } else {
+            self.forwarded.refuse(origin, ErrorCode::MarshallingError, bytes);
+        }
+        readable
+    }
+
+    /// A client of a leader wants to see all that is committed now. Nothing behind it is answered before it.
+    pub fn submit_sync(&mut self, request: WriteRequest) {
+        self.queue_bytes += request.body.len();
+        let bytes = request.body.len();
+        let outcome = Outcome::Sync { body: request.body, due: false };
+        self.queue.push_back(Proposal { request: request.origin, outcome, bytes, quota: Vec::new() });
+    }
+
+    /// The oldest `sync` may be answered once everything up to `committed` is applied.
+    pub fn sync_due(&mut self, committed: Zxid) {
+        if self.leads {
+            let waits = |proposal: &&mut Proposal| matches!(proposal.outcome, Outcome::Sync { due: false, .. });
+            if let Some(Proposal { outcome: Outcome::Sync { due, .. }, .. }) = self.queue.iter_mut().find(waits) {
+                *due = true;
+            }
+            return;
+        }
+        let Some(session) = self.forwarded.answered_sync() else { return };
+        let request = Origin { conn: None, learner: None, session, xid: 0, op: OpCode::Sync, received_ms: 0 };
+        let is_later = |outcome: &Outcome| matches!(outcome, Outcome::Logged(entry) if entry.header.zxid > committed);
+        let at = self.queue.iter().position(|proposal| is_later(&proposal.outcome)).unwrap_or(self.queue.len());
+        let outcome = Outcome::Sync { body: Bytes::new(), due: true };
+        self.queue.insert(at, Proposal { request, outcome, bytes: 0, quota: Vec::new() });
+    }
+}
