@@ -1,13 +1,11 @@
 //! The first message on an election connection: who dialled, and where it can be dialled back
 //! (`QuorumCnxManager.InitialMessage`).
 
-use std::net::IpAddr;
-
 use bytes::{Buf, BufMut, BytesMut};
 use thiserror::Error;
 
 use crate::jute::{Reader, Writer, decode_text};
-use crate::types::{BracketError, HostPort, ServerId, host_and_ports, split_parts};
+use crate::types::{BracketError, HostPort, ServerId, host_and_ports, is_any_local, split_parts};
 
 /// What an observer without a number calls itself (`QuorumPeer#OBSERVER_ID`). Who accepts such a connection gives it
 /// a negative number that nobody has.
@@ -114,10 +112,6 @@ fn read_address(text: &str) -> Result<HostPort, HandshakeError> {
         host_and_ports(text).map_err(|problem| HandshakeError::Brackets { address: text.to_owned(), problem })?;
     let [host, port] = parts[..] else { return Err(wrong()) };
     Ok(HostPort { host: host.to_owned(), port: port.parse().map_err(|_| wrong())? })
-}
-
-fn is_any_local(host: &str) -> bool {
-    host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_unspecified())
 }
 
 #[cfg(test)]

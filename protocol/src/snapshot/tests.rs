@@ -1,3 +1,4 @@
+//! What is written is read; what is not in order, or without end, is refused.
 #![allow(clippy::unwrap_used)]
 
 use std::borrow::Cow;

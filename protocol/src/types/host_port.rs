@@ -1,6 +1,7 @@
 //! A host and a port in one text, as configurations and handshakes have them (`ConfigUtils`, `NetUtils`).
 
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 
 use thiserror::Error;
 
@@ -59,4 +60,32 @@ pub fn split_parts(text: &str, separator: char) -> Vec<&str> {
         }
     }
     parts
+}
+
+/// A literal IPv6 address as Java shows it, with all eight groups; else the host as it is.
+pub fn canonical_host(host: &str) -> String {
+    let (address, zone) = match host.split_once('%') {
+        Some((address, zone)) => (address, format!("%{zone}")),
+        None => (host, String::new()),
+    };
+    match address.parse::<Ipv6Addr>() {
+        Ok(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => v4.to_string(),
+            None => v6.segments().map(|group| format!("{group:x}")).join(":") + &zone,
+        },
+        Err(_) => host.to_owned(),
+    }
+}
+
+/// Whether the host is the literal address that means every interface. A name is not looked up.
+pub fn is_any_local(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_unspecified())
+}
+
+/// Whether the host is a literal address of this machine itself, or the usual name of one.
+pub fn is_loopback(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
 }

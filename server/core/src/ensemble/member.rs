@@ -2,9 +2,10 @@
 //! `host:quorumPort:electionPort[:role][;[host:]clientPort]`, with more addresses after `|`.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
 
-use rookeeper_protocol::types::{BracketError, HostPort, ServerId, host_and_ports, split_parts};
+use rookeeper_protocol::types::{
+    BracketError, HostPort, ServerId, canonical_host, host_and_ports, is_any_local, is_loopback, split_parts,
+};
 
 /// Whether a server votes (`QuorumPeer.LearnerType`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,7 +155,7 @@ impl Member {
     /// themselves are compared, since the core resolves nothing.
     pub(super) fn exclusive_addresses(&self) -> impl Iterator<Item = HostPort> {
         let all = self.quorum_addresses().chain(self.election_addresses()).chain(self.client.clone());
-        all.filter(|place| !is_wildcard_or_loopback(&place.host))
+        all.filter(|place| !is_any_local(&place.host) && !is_loopback(&place.host))
     }
 }
 
@@ -176,28 +177,6 @@ impl fmt::Display for Member {
 /// Java's `String.trim`: control characters go as well.
 pub(super) fn trim(text: &str) -> &str {
     text.trim_matches(|c| c <= ' ')
-}
-
-/// A literal IPv6 address as Java shows it, with all eight groups; else the host as it is.
-fn canonical_host(host: &str) -> String {
-    let (address, zone) = match host.split_once('%') {
-        Some((address, zone)) => (address, format!("%{zone}")),
-        None => (host, String::new()),
-    };
-    match address.parse::<Ipv6Addr>() {
-        Ok(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => v4.to_string(),
-            None => v6.segments().map(|group| format!("{group:x}")).join(":") + &zone,
-        },
-        Err(_) => host.to_owned(),
-    }
-}
-
-fn is_wildcard_or_loopback(host: &str) -> bool {
-    match host.parse::<IpAddr>() {
-        Ok(address) => address.is_unspecified() || address.is_loopback(),
-        Err(_) => host.eq_ignore_ascii_case("localhost"),
-    }
 }
 
 fn parse_client(text: &str, client: &str) -> Result<HostPort, MemberError> {
