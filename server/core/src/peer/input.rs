@@ -26,11 +26,15 @@ pub enum Input {
         /// The notification, not looked at yet.
         message: Bytes,
     },
-    /// An election connection with this server stands (anew). The driver has sent the last message to it once more, as
-    /// Java does when its queue is empty.
+    /// An election connection with this server stands (anew).
     ElectionConnected {
         /// The other end.
         with: ServerId,
+    },
+    /// There is no election connection with this server, and the last attempt to make one failed.
+    ElectionUnreachable {
+        /// The server.
+        server: ServerId,
     },
 
     /// Somebody connected to the learner port. A server that does not lead may be about to: it keeps the link until it
@@ -57,8 +61,8 @@ pub enum Input {
         /// Which attempt.
         dial: DialId,
     },
-    /// The leader sent a packet. Behind a SNAP packet the driver reads no further until it was told to take the
-    /// snapshot ([`super::Output::ReceiveSnapshot`]).
+    /// The leader sent a packet. Behind TRUNC and SNAP the driver reads no packet before it has reported
+    /// [`Input::Truncated`] or [`Input::SnapshotReceived`]; what stands behind SNAP is the snapshot.
     LeaderPacket {
         /// The connection.
         dial: DialId,
@@ -81,6 +85,8 @@ pub enum Input {
     Truncated {
         /// The write.
         write: WriteId,
+        /// Where the log ends now: at the record that was to stay, or before it if there was none with its number.
+        last_zxid: Zxid,
         /// What was read anew, if the tree had been ahead of the cut.
         reloaded: Option<Loaded>,
     },
@@ -133,7 +139,7 @@ pub enum Input {
         heard_ms: i64,
     },
 
-    /// The server is told to stop. A leader hands over first.
+    /// The server is told to stop.
     Stop,
 }
 

@@ -1,12 +1,373 @@
 //! One server of an ensemble as one machine: inputs and the time go in, outputs come out.
 //!
+//! ```text
+//!             elected                       elected: somebody else
+//!  Leading <----------- Looking (start) ----------------------------> Following, Observing
+//!     |                    ^    ^                                          |
+//!     +--------------------+    +------------------------------------------+
+//!       no quorum follows         the leader is gone, or broke a rule
+//! ```
+//!
 //! Nothing here waits. What takes time (a flush, the reading of the log, a snapshot) is an [`Output`] that a later
-//! [`Input`] answers.
+//! [`Input`] answers. The order for a driver is: any number of [`Peer::step`] and [`Peer::submit`], then
+//! [`Peer::take_outputs`], and [`Peer::apply`] while [`Peer::has_committed`].
+//!
+//! The agreement ([`crate::zab`]) and the pipeline ([`crate::pipeline`]) know nothing of each other; here they meet.
 
+mod actions;
+mod change;
+mod durability;
 mod input;
+mod leading;
+mod learning;
+mod outbox;
 mod output;
 mod role;
+mod rules;
+
+use std::collections::BTreeMap;
+
+use bytes::BytesMut;
+use rookeeper_protocol::peer::{PeerState, QuorumPacket};
+use rookeeper_protocol::types::{SessionId, Zxid};
 
 pub use input::{Clients, Input, Loaded};
-pub use output::{Event, Failure, Output, WriteId};
-pub use role::Role;
+pub use output::{Event, Output, WriteId};
+pub use role::{CHANGES, may_become};
+pub use rules::{PeerRules, Start};
+
+use crate::election::{Election, ElectionOutput, Standing};
+use crate::pipeline::{Connections, Now, Pipeline, WriteRequest};
+use crate::tree::Tree;
+use crate::watch::{ConnId, WatchTable};
+use crate::zab::{Action, DialId, Epochs, History, LearnerLink, State};
+use durability::{Durability, Written};
+use learning::Touches;
+use outbox::Outbox;
+use role::Role;
+
+/// Connections to the learner port that are kept while nobody knows yet who leads. More than an ensemble has servers.
+const WAITING_LINKS_MAX: usize = 256;
+
+/// What a step may look at.
+pub struct Lent<'a> {
+    /// The tree.
+    pub tree: &'a Tree,
+    /// The clients' connections.
+    pub clients: &'a dyn Clients,
+}
+
+/// Whether clients are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Serving {
+    /// They are not.
+    No,
+    /// Once everything up to here is applied.
+    Behind(Zxid),
+    /// They are.
+    Yes,
+}
+
+/// A learner that came before this server knew whether it leads.
+#[derive(Debug)]
+struct EarlyLearner {
+    /// It waits no longer, in monotonic milliseconds.
+    until_ms: i64,
+    /// What it has said.
+    first: Option<QuorumPacket>,
+}
+
+/// A server.
+#[derive(Debug)]
+pub struct Peer {
+    rules: PeerRules,
+    state: State,
+    election: Election,
+    role: Role,
+    pipeline: Pipeline,
+    serving: Serving,
+    durability: Durability,
+    outbox: Outbox,
+    /// What the roles asked for and was not looked at.
+    actions: Vec<Action>,
+    /// The same of the election.
+    votes: Vec<ElectionOutput>,
+    early_learners: BTreeMap<LearnerLink, EarlyLearner>,
+    next_dial: DialId,
+    /// PROPOSAL packets of the present batch; their data are what is logged.
+    proposals: BytesMut,
+    touches: Touches,
+    /// Clients that came back, and whose session the leader is asked for.
+    renewals: BTreeMap<SessionId, ConnId>,
+    random: u64,
+}
+
+impl Peer {
+    /// A server that starts: it looks for a leader at once.
+    pub fn new(rules: PeerRules, start: Start, tree: &Tree, now: Now) -> Self {
+        let Start { membership, epochs, loaded } = start;
+        let history = History::new(rules.commit_log_count, loaded.last_zxid, loaded.image_zxid, loaded.recent);
+        let standing = Standing { zxid: loaded.last_zxid, epoch: i64::from(epochs.current.0) };
+        let election = Election::new(membership.my_id(), standing, rules.election);
+        let pipeline = Pipeline::new(rules.pipeline.clone(), tree, loaded.sessions, loaded.changes, now);
+        let mut peer = Self {
+            state: State { rules: rules.zab, membership, epochs, history, wants_snapshot: false },
+            election,
+            role: Role::Looking { from_ms: None },
+            pipeline,
+            serving: Serving::No,
+            durability: Durability::default(),
+            outbox: Outbox::default(),
+            actions: Vec::new(),
+            votes: Vec::new(),
+            early_learners: BTreeMap::new(),
+            next_dial: DialId(1),
+            proposals: BytesMut::new(),
+            touches: Touches::default(),
+            renewals: BTreeMap::new(),
+            random: rules.seed,
+            rules,
+        };
+        peer.look(now);
+        peer.carry_out(now, tree);
+        peer
+    }
+
+    /// What the server is, as it tells others.
+    pub fn peer_state(&self) -> PeerState {
+        self.role.state()
+    }
+
+    /// Whether clients are served.
+    pub fn is_serving(&self) -> bool {
+        self.serving == Serving::Yes && (self.rules.leader_serves || !self.leads())
+    }
+
+    /// Whether this server leads, and is established: sessions expire and containers go only here.
+    pub fn is_established_leader(&self) -> bool {
+        self.serving == Serving::Yes && self.leads()
+    }
+
+    fn leads(&self) -> bool {
+        matches!(self.role, Role::Leading(_))
+    }
+
+    /// The state that the agreement works on.
+    pub fn zab(&self) -> &State {
+        &self.state
+    }
+
+    /// The epochs, as they were last given to the disk.
+    pub fn epochs(&self) -> Epochs {
+        self.state.epochs
+    }
+
+    /// The pipeline.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    /// The pipeline, for whoever takes changes out of it or reads its tables.
+    pub fn pipeline_mut(&mut self) -> &mut Pipeline {
+        &mut self.pipeline
+    }
+
+    /// The newest write that was asked for.
+    pub fn last_write(&self) -> WriteId {
+        self.durability.last()
+    }
+
+    /// Whether the image may be brought forward to this tree: everything in it is known to be committed.
+    pub fn image_may_follow(&self, tree: &Tree) -> bool {
+        tree.last_zxid() <= self.state.history.committed()
+    }
+
+    /// The zxid behind which the log is still needed, for learners that are being served from it.
+    pub fn keep_log_after(&self) -> Option<Zxid> {
+        match &self.role {
+            Role::Leading(leader) => leader.keep_log_after(),
+            Role::Looking { .. } | Role::Learning(_) | Role::Stopped => None,
+        }
+    }
+
+    /// Whether there are outputs to take.
+    pub fn has_outputs(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// Takes what is to be done, in order.
+    pub fn take_outputs(&mut self, into: &mut Vec<Output>) {
+        self.outbox.take(into);
+    }
+
+    /// When [`Input::Timeout`] is due, in monotonic milliseconds.
+    pub fn next_deadline_ms(&self) -> Option<i64> {
+        let role = match &self.role {
+            Role::Looking { from_ms } => from_ms.or(self.election.next_deadline_ms()),
+            Role::Leading(leader) => Some(leader.next_deadline_ms(&self.state)),
+            Role::Learning(learner) => Some(learner.next_deadline_ms(&self.state)),
+            Role::Stopped => None,
+        };
+        let early = self.early_learners.values().map(|early| early.until_ms).min();
+        let sessions = self.is_established_leader().then(|| self.pipeline.sessions.next_deadline_ms()).flatten();
+        [role, early, sessions].into_iter().flatten().min().filter(|deadline_ms| *deadline_ms != i64::MAX)
+    }
+
+    /// Something happened.
+    pub fn step(&mut self, now: Now, lent: &Lent<'_>, input: Input) {
+        if matches!(self.role, Role::Stopped) {
+            return;
+        }
+        match input {
+            Input::Timeout => self.on_timeout(now, lent),
+            Input::ElectionMessage { from, message } => {
+                let membership = &mut self.state.membership;
+                // What is no notification is passed over, as by Java.
+                let _passed_over =
+                    self.election.on_message(now.monotonic_ms, from, &message, membership, &mut self.votes);
+            }
+            Input::ElectionConnected { with } => self.election.on_connected(with),
+            Input::ElectionUnreachable { server } => {
+                let membership = &self.state.membership;
+                self.election.on_unreachable(now.monotonic_ms, server, membership, &mut self.votes);
+            }
+            Input::LearnerConnected { link } => self.on_learner_connected(now, link),
+            Input::LearnerPacket { link, packet } => self.on_learner_packet(now, lent.tree, link, packet),
+            Input::LearnerGone { link } => self.on_learner_gone(link),
+            Input::LeaderConnected { dial } => {
+                if let Some(learner) = self.role.learner_on(dial) {
+                    learner.on_connected(&self.state, now.monotonic_ms, &mut self.actions);
+                }
+            }
+            Input::LeaderPacket { dial, packet } => self.on_leader_packet(now, lent, dial, packet),
+            Input::LeaderGone { dial } => {
+                if let Some(learner) = self.role.learner_on(dial) {
+                    learner.on_gone(now.monotonic_ms, &mut self.actions);
+                }
+            }
+            Input::Durable { through } => self.on_durable(now, through),
+            Input::Truncated { write, last_zxid, reloaded } => {
+                self.on_durable(now, write);
+                self.on_truncated(now, lent.tree, last_zxid, reloaded);
+            }
+            Input::SnapshotReceived { write, loaded } => {
+                self.on_durable(now, write);
+                self.on_snapshot_received(now, lent.tree, loaded);
+            }
+            Input::HistoryRead { link, piece } => {
+                if let Role::Leading(leader) = &mut self.role {
+                    leader.on_history(&self.state, now.monotonic_ms, link, piece, &mut self.actions);
+                }
+            }
+            Input::SnapshotOpened { link, zxid } => {
+                if let Role::Leading(leader) = &mut self.role {
+                    leader.on_snapshot_opened(link, zxid, &mut self.actions);
+                }
+            }
+            Input::SnapshotSent { link } => {
+                if let Role::Leading(leader) = &mut self.role {
+                    leader.on_snapshot_sent(&self.state, now.monotonic_ms, link, &mut self.actions);
+                }
+            }
+            Input::RenewSession { conn, session, timeout_ms } => self.renew_session(now, conn, session, timeout_ms),
+            Input::Disconnected { conn, session, timeout_ms, heard_ms } => {
+                self.on_disconnected(conn, session, timeout_ms, heard_ms);
+            }
+            Input::Stop => self.stop(now, lent.tree),
+        }
+        self.carry_out(now, lent.tree);
+    }
+
+    /// Clients of this server, or the server itself, want something changed. Requests must come in the order in which
+    /// each client sent them.
+    pub fn submit(&mut self, now: Now, tree: &Tree, requests: impl IntoIterator<Item = WriteRequest>) {
+        if self.serving != Serving::Yes {
+            return;
+        }
+        match self.role {
+            Role::Leading(_) => self.propose(now, tree, requests),
+            Role::Learning(_) => self.forward(requests),
+            Role::Looking { .. } | Role::Stopped => {}
+        }
+        self.carry_out(now, tree);
+    }
+
+    /// A new session for a connection; its createSession request is what comes next.
+    pub fn begin_session(&mut self, now: Now, timeout_ms: i32, conn: ConnId) -> SessionId {
+        self.pipeline.begin_session(now, timeout_ms, conn)
+    }
+
+    /// Whether [`Peer::apply`] has something to do.
+    pub fn has_committed(&self) -> bool {
+        match self.serving {
+            Serving::No => false,
+            Serving::Behind(_) => true,
+            Serving::Yes => self.pipeline.has_due(self.state.history.committed()),
+        }
+    }
+
+    /// Applies what is committed, and answers; at most `count_max` requests, so that readers get their turn. Returns
+    /// whether there is more.
+    pub fn apply(
+        &mut self,
+        now: Now,
+        tree: &mut Tree,
+        watches: &mut WatchTable,
+        connections: &mut dyn Connections,
+        count_max: usize,
+    ) -> bool {
+        if self.serving == Serving::No {
+            return false;
+        }
+        let committed = self.state.history.committed();
+        let more = self.pipeline.commit(tree, watches, connections, committed, count_max);
+        if let Serving::Behind(through) = self.serving
+            && !more
+            && tree.last_zxid() >= through
+        {
+            self.begin_to_serve(now, tree);
+            self.carry_out(now, tree);
+        }
+        more
+    }
+
+    fn on_timeout(&mut self, now: Now, lent: &Lent<'_>) {
+        let now_ms = now.monotonic_ms;
+        self.dismiss_early(|early| early.until_ms <= now_ms);
+        match &mut self.role {
+            Role::Looking { from_ms: Some(from_ms) } if *from_ms <= now_ms => self.look(now),
+            Role::Looking { .. } => self.election.on_timeout(now_ms, &self.state.membership, &mut self.votes),
+            Role::Leading(leader) => leader.on_timeout(&mut self.state, now_ms, &mut self.actions),
+            Role::Learning(learner) => learner.on_timeout(&self.state, now_ms, &mut self.actions),
+            Role::Stopped => {}
+        }
+        if self.is_established_leader() {
+            self.expire_sessions(now, lent);
+        }
+    }
+
+    fn on_durable(&mut self, now: Now, through: WriteId) {
+        while let Some(written) = self.durability.take(through) {
+            match written {
+                Written::Log(zxid) => {
+                    self.state.history.flushed(zxid);
+                    match &mut self.role {
+                        Role::Leading(leader) => leader.on_flushed(&mut self.state, &mut self.actions),
+                        Role::Learning(learner) => learner.on_flushed(&self.state, &mut self.actions),
+                        Role::Looking { .. } | Role::Stopped => {}
+                    }
+                }
+                Written::Epochs(epochs) => match &mut self.role {
+                    Role::Leading(leader) => {
+                        leader.on_epochs_persisted(&mut self.state, now.monotonic_ms, epochs, &mut self.actions);
+                    }
+                    Role::Learning(learner) => {
+                        learner.on_epochs_persisted(&mut self.state, epochs, &mut self.actions);
+                    }
+                    Role::Looking { .. } | Role::Stopped => {}
+                },
+                Written::Other => {}
+            }
+        }
+    }
+}

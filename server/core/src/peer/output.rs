@@ -4,9 +4,9 @@
 //! rests on a write is not handed out before the write was reported durable, so that a driver never has to wait.
 
 use bytes::Bytes;
+use rookeeper_protocol::peer::PeerState;
 use rookeeper_protocol::types::{ServerId, SessionId, Zxid};
 
-use super::role::Role;
 use crate::watch::ConnId;
 use crate::zab::{DialId, Epochs, LearnerLink, LogRecord, Reason};
 
@@ -17,8 +17,7 @@ pub struct WriteId(pub u64);
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Send a notification to a server over the election connection with it, made if there is none. The newest message
-    /// takes the place of one that waits (`QuorumCnxManager` has queues of one).
+    /// Send a notification to a server over the election connection with it ([`crate::election::Links`]).
     ElectionMessage {
         /// To whom.
         to: ServerId,
@@ -70,7 +69,7 @@ pub enum Output {
         through: Zxid,
         /// Bytes of records in the answer.
         bytes_max: usize,
-        /// The answer is `Unavailable` when the log from here on is longer than this share of the image, in thousandths
+        /// The answer is unavailable when the log from here on is longer than this share of the image, in thousandths
         /// (`snapshotSizeFactor`). `None` while a learner is half served: then all must come.
         size_limit_permille: Option<u32>,
     },
@@ -144,13 +143,11 @@ pub enum Output {
         session: SessionId,
     },
 
-    /// The role changed. Whatever else the change needs is asked for by other outputs.
-    RoleChanged(Role),
+    /// The server's state changed. Whatever else the change needs is asked for by other outputs.
+    StateChanged(PeerState),
     /// Something that an operator should read.
     Tell(Event),
-    /// Nothing can be promised any more: end the process, and let it start anew.
-    Fail(Failure),
-    /// Everything is handed over; the process may end.
+    /// Nothing is asked for any more; the process may end once its writes are done.
     Stopped,
 }
 
@@ -182,17 +179,5 @@ pub enum Event {
     Synchronized {
         /// The learner.
         server: ServerId,
-    },
-}
-
-/// Why a server cannot go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failure {
-    /// The leader says to cut the log before a transaction that was committed here.
-    CommittedTruncated {
-        /// What should stay.
-        keep: Zxid,
-        /// What is committed.
-        committed: Zxid,
     },
 }

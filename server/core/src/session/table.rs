@@ -114,7 +114,12 @@ impl SessionTable {
     /// The session's createSession was applied. Only a leader knew of it before.
     pub fn confirm(&mut self, id: SessionId, timeout_ms: i32) {
         let session = self.sessions.entry(id).or_insert(Session::new(timeout_ms, None));
-        session.committed = true;
+        (session.timeout_ms, session.committed) = (timeout_ms, true);
+    }
+
+    /// The leader knows the session, though its createSession may not have come here yet.
+    pub fn expect(&mut self, id: SessionId) {
+        self.sessions.entry(id).or_insert(Session::new(0, None));
     }
 
     /// Whether a request that comes through `owner` may be served; the first one decides through whom all must come

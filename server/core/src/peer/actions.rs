@@ -1,0 +1,105 @@
+//! What the roles and the election ask for, made into outputs.
+
+use rookeeper_protocol::peer::new_leader_config;
+use rookeeper_protocol::types::ServerId;
+
+use super::output::{Event, Output};
+use super::{Peer, Role, Serving};
+use crate::election::ElectionOutput;
+use crate::ensemble::EnsembleConfig;
+use crate::pipeline::Now;
+use crate::tree::Tree;
+use crate::zab::{Action, Epoch};
+
+/// Bytes of the log that are read at a time for a learner.
+const HISTORY_PIECE_BYTES: usize = 1 << 20;
+
+impl Peer {
+    /// Carries out what was asked for, and what follows from it.
+    pub(super) fn carry_out(&mut self, now: Now, tree: &Tree) {
+        while !self.actions.is_empty() || !self.votes.is_empty() {
+            for action in std::mem::take(&mut self.actions) {
+                self.carry_out_one(now, tree, action);
+            }
+            for vote in std::mem::take(&mut self.votes) {
+                self.on_vote(now, vote);
+            }
+        }
+    }
+
+    fn carry_out_one(&mut self, now: Now, tree: &Tree, action: Action) {
+        match action {
+            Action::Append(record) => self.outbox.append(record, &mut self.durability),
+            Action::PersistEpochs(epochs) => self.outbox.persist(epochs, &mut self.durability),
+            Action::Truncate(keep) => {
+                self.pipeline.forget_behind(keep);
+                self.outbox.truncate(keep, &mut self.durability);
+            }
+            Action::ReceiveSnapshot(zxid) => {
+                if let Role::Learning(learner) = &self.role {
+                    self.outbox.receive_snapshot(learner.dial(), zxid, &mut self.durability);
+                }
+            }
+            Action::Dial { dial, to, timeout_ms } => self.outbox.push(Output::Dial { dial, to, timeout_ms }),
+            Action::ToLeader(frame) => {
+                if let Role::Learning(learner) = &self.role {
+                    self.outbox.tell_leader(learner.dial(), frame);
+                }
+            }
+            Action::ToLearner(link, frame) => self.outbox.tell_learner(link, frame),
+            Action::OpenSnapshot(link) => self.outbox.push_for_learner(link, Output::OpenSnapshot { link }),
+            Action::SendSnapshot(link) => self.outbox.push_for_learner(link, Output::SendSnapshot { link }),
+            Action::ReadHistory { link, after, through, size_limit_permille } => {
+                let bytes_max = HISTORY_PIECE_BYTES;
+                let output = Output::ReadHistory { link, after, through, bytes_max, size_limit_permille };
+                self.outbox.push_for_learner(link, output);
+            }
+            Action::Dismiss { link, server, reason } => {
+                self.outbox.push_for_learner(link, Output::Dismiss { link });
+                self.outbox.push(Output::Tell(Event::Dismissed { link, server, reason }));
+            }
+            Action::SeeConfig(config) => self.see_config(&config),
+            Action::ActivateConfig | Action::Activate(..) => {}
+            Action::Establish(through) => {
+                self.serving = Serving::Behind(through);
+                self.election.on_epoch(i64::from(self.epoch().0));
+            }
+            // The history knows how far; applying needs the tree.
+            Action::Commit(_) => {}
+            Action::Synced => self.pipeline.sync_due(self.state.history.committed()),
+            Action::Synchronized(server) => self.tell_synchronized(server),
+            Action::Leave(reason) => self.leave(now, tree, reason),
+        }
+    }
+
+    /// The epoch of the present role.
+    pub(super) fn epoch(&self) -> Epoch {
+        let epoch = match &self.role {
+            Role::Leading(leader) => leader.epoch(),
+            Role::Learning(learner) => learner.epoch(),
+            Role::Looking { .. } | Role::Stopped => None,
+        };
+        epoch.unwrap_or(self.state.epochs.current)
+    }
+
+    fn tell_synchronized(&mut self, server: ServerId) {
+        self.outbox.push(Output::Tell(Event::Synchronized { server }));
+    }
+
+    /// The leader's last list of members. One that cannot be read Java prints and forgets.
+    fn see_config(&mut self, data: &[u8]) {
+        let membership = &mut self.state.membership;
+        let Some(text) = new_leader_config(Some(data)) else { return };
+        if let Ok(config) = EnsembleConfig::parse(&text, membership.rules()) {
+            membership.see(config);
+        }
+    }
+
+    fn on_vote(&mut self, now: Now, vote: ElectionOutput) {
+        match vote {
+            ElectionOutput::Send { to, message } => self.outbox.push(Output::ElectionMessage { to, message }),
+            ElectionOutput::Decided(decision) => self.elected(now, decision),
+            ElectionOutput::Activated(_) | ElectionOutput::VoterLooks(_) => {}
+        }
+    }
+}

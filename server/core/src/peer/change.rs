@@ -1,0 +1,189 @@
+//! From one role to the next.
+
+use rookeeper_protocol::peer::{PeerState, QuorumPacket};
+use rookeeper_protocol::types::Zxid;
+
+use super::input::Loaded;
+use super::output::{Event, Output};
+use super::{EarlyLearner, Peer, Role, Serving, WAITING_LINKS_MAX, role};
+use crate::election::{Decision, Standing};
+use crate::pipeline::Now;
+use crate::tree::Tree;
+use crate::zab::leader::Leader;
+use crate::zab::learner::Learner;
+use crate::zab::{DialId, LearnerLink, Reason};
+
+impl Peer {
+    /// Looks for a leader.
+    pub(super) fn look(&mut self, now: Now) {
+        self.role = Role::Looking { from_ms: None };
+        let standing = Standing { zxid: self.state.last_logged(), epoch: i64::from(self.state.epochs.current.0) };
+        self.election.look(now.monotonic_ms, standing, &self.state.membership, &mut self.votes);
+    }
+
+    fn become_role(&mut self, next: Role) {
+        let (from, to) = (self.role.state(), next.state());
+        debug_assert!(role::may_become(from, to), "no server goes from {from:?} to {to:?}");
+        self.role = next;
+        self.outbox.push(Output::StateChanged(to));
+    }
+
+    /// An election is over.
+    pub(super) fn elected(&mut self, now: Now, decision: Decision) {
+        let now_ms = now.monotonic_ms;
+        if decision.state == PeerState::Leading {
+            let leader = Leader::new(&self.state, now_ms);
+            self.become_role(Role::Leading(Box::new(leader)));
+            let Role::Leading(leader) = &mut self.role else { return };
+            leader.begin(&mut self.state, now_ms, &mut self.actions);
+            for (link, early) in std::mem::take(&mut self.early_learners) {
+                leader.on_connected(&self.state, now_ms, link, &mut self.actions);
+                if let Some(first) = early.first {
+                    // It says who it is; nothing else comes before it was answered.
+                    let _nothing_else = leader.on_packet(&mut self.state, now_ms, link, first, &mut self.actions);
+                }
+            }
+            return;
+        }
+        self.dismiss_early(|_| true);
+        let follows = decision.state == PeerState::Following;
+        let (leader, dial) = (decision.vote.leader, self.next_dial);
+        let learner = Learner::new(&self.state, now_ms, leader, follows, dial, &mut self.actions);
+        self.become_role(Role::Learning(Box::new(learner)));
+    }
+
+    /// The role ends, and the next one is looked for.
+    pub(super) fn leave(&mut self, now: Now, tree: &Tree, reason: Reason) {
+        if !self.end_role(now, tree, reason) {
+            return;
+        }
+        let waits = self.role.state() == PeerState::Observing && self.rules.observer_delay_ms > 0;
+        if waits {
+            let from_ms = now.monotonic_ms + self.random_below(self.rules.observer_delay_ms);
+            self.become_role(Role::Looking { from_ms: Some(from_ms) });
+        } else {
+            self.become_role(Role::Looking { from_ms: None });
+            self.look(now);
+        }
+    }
+
+    /// Ends what belongs to the role. False if there is none.
+    fn end_role(&mut self, now: Now, tree: &Tree, reason: Reason) -> bool {
+        match &mut self.role {
+            Role::Leading(leader) => {
+                leader.dismiss_all(Reason::NotLeading, &mut self.actions);
+                self.outbox.push(Output::Tell(Event::SteppedDown { reason }));
+            }
+            Role::Learning(learner) => {
+                let (dial, leader) = (learner.dial(), learner.leader());
+                self.next_dial = DialId(dial.0 + 1);
+                self.outbox.push(Output::HangUp { dial });
+                self.outbox.push(Output::Tell(Event::LeftLeader { leader, reason }));
+            }
+            Role::Looking { .. } | Role::Stopped => return false,
+        }
+        if self.is_serving() {
+            self.outbox.push(Output::StopServing);
+        }
+        self.serving = Serving::No;
+        self.pipeline.end_role(now, tree);
+        self.renewals.clear();
+        self.touches.clear(now.monotonic_ms);
+        true
+    }
+
+    /// Everything that was committed with this role is applied: clients may come.
+    pub(super) fn begin_to_serve(&mut self, now: Now, tree: &Tree) {
+        self.serving = Serving::Yes;
+        match &mut self.role {
+            Role::Leading(leader) => {
+                self.pipeline.lead(now, tree, leader.last_proposed());
+                leader.established(&mut self.state, now.monotonic_ms, &mut self.actions);
+            }
+            Role::Learning(_) => self.touches.clear(now.monotonic_ms),
+            Role::Looking { .. } | Role::Stopped => {}
+        }
+        if self.is_serving() {
+            self.outbox.push(Output::Serve);
+        }
+    }
+
+    /// The server ends.
+    pub(super) fn stop(&mut self, now: Now, tree: &Tree) {
+        self.end_role(now, tree, Reason::Stopping);
+        self.dismiss_early(|_| true);
+        self.carry_out(now, tree);
+        self.role = Role::Stopped;
+        self.outbox.push(Output::Stopped);
+    }
+
+    pub(super) fn on_truncated(&mut self, now: Now, tree: &Tree, last_zxid: Zxid, reloaded: Option<Loaded>) {
+        if let Some(Loaded { sessions, changes, .. }) = reloaded {
+            self.pipeline.replace(now, tree, sessions, changes);
+        }
+        if let Role::Learning(learner) = &mut self.role {
+            learner.on_truncated(&mut self.state, now.monotonic_ms, last_zxid, &mut self.actions);
+        }
+    }
+
+    pub(super) fn on_snapshot_received(&mut self, now: Now, tree: &Tree, loaded: Loaded) {
+        let Loaded { last_zxid, sessions, changes, .. } = loaded;
+        self.pipeline.replace(now, tree, sessions, changes);
+        match &mut self.role {
+            Role::Learning(learner) => learner.on_snapshot_received(&mut self.state, now.monotonic_ms, last_zxid),
+            Role::Looking { .. } | Role::Leading(_) | Role::Stopped => {
+                self.state.history.replace(last_zxid);
+                self.state.wants_snapshot = false;
+            }
+        }
+    }
+
+    pub(super) fn on_learner_connected(&mut self, now: Now, link: LearnerLink) {
+        match &mut self.role {
+            Role::Leading(leader) => {
+                leader.on_connected(&self.state, now.monotonic_ms, link, &mut self.actions);
+            }
+            Role::Looking { .. } if self.early_learners.len() < WAITING_LINKS_MAX => {
+                let until_ms = now.monotonic_ms + self.state.rules.tick_ms;
+                self.early_learners.insert(link, EarlyLearner { until_ms, first: None });
+            }
+            Role::Looking { .. } | Role::Learning(_) | Role::Stopped => {
+                self.outbox.push_for_learner(link, Output::Dismiss { link });
+            }
+        }
+    }
+
+    /// A packet of a learner that nobody serves yet.
+    pub(super) fn on_early_packet(&mut self, link: LearnerLink, packet: QuorumPacket) {
+        let Some(early) = self.early_learners.get_mut(&link) else { return };
+        if early.first.replace(packet).is_some() {
+            self.early_learners.remove(&link);
+            self.outbox.push_for_learner(link, Output::Dismiss { link });
+        }
+    }
+
+    pub(super) fn on_learner_gone(&mut self, link: LearnerLink) {
+        self.early_learners.remove(&link);
+        if let Role::Leading(leader) = &mut self.role {
+            leader.on_gone(link);
+        }
+    }
+
+    pub(super) fn dismiss_early(&mut self, is_over: impl Fn(&EarlyLearner) -> bool) {
+        let over: Vec<_> =
+            self.early_learners.iter().filter(|(_, early)| is_over(early)).map(|(link, _)| *link).collect();
+        for link in over {
+            self.early_learners.remove(&link);
+            self.outbox.push_for_learner(link, Output::Dismiss { link });
+        }
+    }
+
+    /// A number below `bound` that differs from server to server (SplitMix64).
+    fn random_below(&mut self, bound: i64) -> i64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((mixed ^ (mixed >> 31)) % bound.max(1) as u64) as i64
+    }
+}

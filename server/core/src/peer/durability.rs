@@ -1,0 +1,78 @@
+//! What was given to the disk, and what is on it.
+//!
+//! The roles are told of a write when it is durable, and only then say what rests on it. Writes have one order, whatever
+//! they are: so an epoch is never on disk before the history that it stands for (ZOOKEEPER-4643).
+
+use std::collections::VecDeque;
+
+use rookeeper_protocol::types::Zxid;
+
+use super::output::WriteId;
+use crate::zab::Epochs;
+
+/// What a write was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    /// The log up to here.
+    Log(Zxid),
+    /// Both epochs.
+    Epochs(Epochs),
+    /// Something that is reported in another way: a cut, a snapshot.
+    Other,
+}
+
+/// The writes under way.
+#[derive(Debug, Default)]
+pub(super) struct Durability {
+    last: WriteId,
+    under_way: VecDeque<(WriteId, Written)>,
+}
+
+impl Durability {
+    /// A new write.
+    pub(super) fn begin(&mut self, written: Written) -> WriteId {
+        self.last = WriteId(self.last.0 + 1);
+        self.under_way.push_back((self.last, written));
+        self.last
+    }
+
+    /// The last write, of the log, got longer before it was handed out.
+    pub(super) fn extend(&mut self, zxid: Zxid) {
+        if let Some((_, Written::Log(last))) = self.under_way.back_mut() {
+            *last = zxid;
+        }
+    }
+
+    /// Takes what is durable, one after the other.
+    pub(super) fn take(&mut self, through: WriteId) -> Option<Written> {
+        self.under_way.pop_front_if(|(write, _)| *write <= through).map(|(_, written)| written)
+    }
+
+    /// The newest write.
+    pub(super) fn last(&self) -> WriteId {
+        self.last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zab::Epoch;
+
+    #[test]
+    fn writes_become_durable_in_the_order_in_which_they_were_asked_for() {
+        let mut durability = Durability::default();
+        let epochs = Epochs { accepted: Epoch(2), current: Epoch(1) };
+        assert_eq!(durability.begin(Written::Log(Zxid(5))), WriteId(1));
+        durability.extend(Zxid(6));
+        assert_eq!(durability.begin(Written::Epochs(epochs)), WriteId(2));
+        // An epoch is no log that could get longer.
+        durability.extend(Zxid(7));
+        assert_eq!(durability.begin(Written::Log(Zxid(8))), WriteId(3));
+        assert_eq!(durability.take(WriteId(0)), None);
+        assert_eq!(durability.take(WriteId(2)), Some(Written::Log(Zxid(6))));
+        assert_eq!(durability.take(WriteId(2)), Some(Written::Epochs(epochs)));
+        assert_eq!(durability.take(WriteId(2)), None);
+        assert_eq!(durability.take(WriteId(9)), Some(Written::Log(Zxid(8))));
+    }
+}

@@ -1,0 +1,165 @@
+//! The leader's side between agreement and pipeline: requests become proposals, sessions are its business
+//! (`PrepRequestProcessor`, `ProposalRequestProcessor`, `LeaderSessionTracker`).
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use rookeeper_protocol::peer::{
+    ForwardedRequest, PacketType, QuorumPacket, Revalidate, Revalidated, Touch, finish_packet, start_packet,
+};
+use rookeeper_protocol::types::{OpCode, SessionId, Zxid};
+
+use super::output::Output;
+use super::{Lent, Peer, Role};
+use crate::client::Admission;
+use crate::pipeline::{Now, Origin, WriteRequest};
+use crate::session::Owner;
+use crate::tree::Tree;
+use crate::watch::ConnId;
+use crate::zab::leader::{Incoming, Syncer};
+use crate::zab::{Action, LearnerLink, LogRecord, Reason};
+
+/// The last number that is given to a transaction. The one behind it would make the next one's counter 0, which is no
+/// transaction's (ZOOKEEPER-1277).
+const COUNTER_MAX: u32 = u32::MAX - 1;
+
+impl Peer {
+    /// Prepares requests and proposes what they became: one encoding is the log's record and the learners' packet.
+    pub(super) fn propose(&mut self, now: Now, tree: &Tree, requests: impl IntoIterator<Item = WriteRequest>) {
+        let mut places = Vec::new();
+        for request in requests {
+            if !self.is_current(&request.origin) {
+                continue;
+            }
+            if request.origin.op == OpCode::Sync {
+                // What stands before it must be proposed before the leader looks what there is to wait for.
+                self.hand_out(now, &mut places);
+                let Role::Leading(leader) = &mut self.role else { return };
+                self.pipeline.submit_sync(request);
+                leader.sync(&self.state, Syncer::Here, &mut self.actions);
+                continue;
+            }
+            if self.pipeline.last_proposed().counter() >= COUNTER_MAX {
+                self.actions.push(Action::Leave(Reason::EpochFull));
+                break;
+            }
+            let begin = self.proposals.len();
+            let start = start_packet(&mut self.proposals, PacketType::Proposal, self.pipeline.last_proposed().next());
+            match self.pipeline.submit(now, tree, request, &mut self.proposals) {
+                Some(zxid) => {
+                    let end = self.proposals.len();
+                    finish_packet(&mut self.proposals, start, None);
+                    places.push((zxid, start + LENGTH_BYTES..end));
+                }
+                None => self.proposals.truncate(begin),
+            }
+        }
+        self.hand_out(now, &mut places);
+    }
+
+    /// Hands what was encoded so far to the log and to the learners.
+    fn hand_out(&mut self, now: Now, places: &mut Vec<(Zxid, std::ops::Range<usize>)>) {
+        let Role::Leading(leader) = &mut self.role else { return };
+        if places.is_empty() {
+            return;
+        }
+        let frame = self.proposals.split().freeze();
+        let record = |(zxid, place)| LogRecord { zxid, payload: frame.slice(place) };
+        let records = places.drain(..).map(record);
+        leader.propose(&mut self.state, now.monotonic_ms, records, &frame, &mut self.actions);
+    }
+
+    /// Whether a request comes from where its session is. One that was read before the role changed does not: what its
+    /// client sent before it is lost, and must not be followed by it.
+    pub(super) fn is_current(&self, origin: &Origin) -> bool {
+        let Some(conn) = origin.conn else { return true };
+        self.pipeline.sessions.get(origin.session).is_none_or(|session| session.conn == Some(conn))
+    }
+
+    pub(super) fn on_learner_packet(&mut self, now: Now, tree: &Tree, link: LearnerLink, packet: QuorumPacket) {
+        let Role::Leading(leader) = &mut self.role else { return self.on_early_packet(link, packet) };
+        let incoming = leader.on_packet(&mut self.state, now.monotonic_ms, link, packet, &mut self.actions);
+        let readable = match incoming {
+            None => true,
+            Some(Incoming::Request(packet)) => self.on_request(now, tree, link, packet),
+            Some(Incoming::Touches(data)) => self.on_touches(now, &data),
+            Some(Incoming::Revalidate(data)) => self.on_revalidate(now, link, &data),
+        };
+        if !readable && let Role::Leading(leader) = &mut self.role {
+            leader.dismiss(link, Reason::BadPacket, &mut self.actions);
+        }
+    }
+
+    /// A learner's client wants something (`LearnerHandler#run`). False if it cannot be read.
+    fn on_request(&mut self, now: Now, tree: &Tree, link: LearnerLink, packet: QuorumPacket) -> bool {
+        let Some(Ok(request)) = packet.data.as_ref().map(ForwardedRequest::read) else { return false };
+        let Role::Leading(leader) = &mut self.role else { return true };
+        match OpCode::from_number(request.op) {
+            Some(OpCode::Sync) => leader.sync(&self.state, Syncer::Learner(link), &mut self.actions),
+            Some(op) if Admission::of(op) != Admission::Read => {
+                let ForwardedRequest { session, cxid: xid, body, .. } = request;
+                let origin =
+                    Origin { conn: None, learner: Some(link.0), session, xid, op, received_ms: now.monotonic_ms };
+                let ids = Arc::from(packet.authinfo.unwrap_or_default());
+                self.propose(now, tree, [WriteRequest { origin, ids, body }]);
+            }
+            // Learners answer reads themselves; Java's leader makes nothing of these either.
+            Some(_) | None => {}
+        }
+        true
+    }
+
+    fn on_touches(&mut self, now: Now, data: &[u8]) -> bool {
+        let Ok(touches) = Touch::read_all(data) else { return false };
+        for touch in touches {
+            // A session that is over stays so, whoever heard of it.
+            self.pipeline.sessions.touch(touch.session, touch.timeout_ms, now.monotonic_ms);
+        }
+        true
+    }
+
+    /// A client came to a learner with its session (`Leader#revalidateSession`).
+    fn on_revalidate(&mut self, now: Now, link: LearnerLink, data: &[u8]) -> bool {
+        let Ok(Revalidate { session, timeout_ms }) = Revalidate::read(data) else { return false };
+        let valid = self.pipeline.sessions.touch(session, timeout_ms, now.monotonic_ms);
+        if valid {
+            self.pipeline.sessions.set_owner(session, Some(Owner::Learner(link.0)));
+            self.move_session(session, None);
+        }
+        let mut out = BytesMut::new();
+        Revalidated { session, valid }.write_packet(&mut out);
+        self.actions.push(Action::ToLearner(link, out.freeze()));
+        true
+    }
+
+    /// The session is on another connection now, or on none of this server's: the one it was on ends.
+    pub(super) fn move_session(&mut self, session: SessionId, conn: Option<ConnId>) {
+        let old = self.pipeline.sessions.attach(session, conn);
+        if let Some(old) = old.filter(|old| Some(*old) != conn) {
+            self.outbox.push(Output::CloseConnection { conn: old, session });
+        }
+    }
+
+    /// A client came back to this server, which leads.
+    pub(super) fn renew_here(&mut self, now: Now, conn: ConnId, session: SessionId, timeout_ms: i32) {
+        let valid = self.pipeline.sessions.touch(session, timeout_ms, now.monotonic_ms);
+        if valid {
+            self.pipeline.sessions.set_owner(session, Some(Owner::Here));
+            self.move_session(session, Some(conn));
+        }
+        self.outbox.push(Output::SessionRenewed { conn, session, valid });
+    }
+
+    /// Ends the sessions that were silent too long.
+    pub(super) fn expire_sessions(&mut self, now: Now, lent: &Lent<'_>) {
+        let now_ms = now.monotonic_ms;
+        let expired = self.pipeline.sessions.expire(now_ms, |conn| lent.clients.last_heard(conn));
+        if !expired.is_empty() {
+            let requests = expired.into_iter().map(|session| WriteRequest::expire(session, now_ms));
+            self.propose(now, lent.tree, requests);
+        }
+    }
+}
+
+/// Bytes of the length in front of a packet's data.
+const LENGTH_BYTES: usize = 4;
