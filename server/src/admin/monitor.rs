@@ -31,12 +31,12 @@ pub(super) fn mntr(shared: &Shared) -> String {
 
 /// What the core has counted since the start.
 pub(super) fn core_counts(shared: &Shared) -> CoreCounts {
-    let (changes_queued, changes_removed) = shared.core.lock().pipeline.change_counts();
+    let (changes_queued, changes_removed) = shared.pipeline.lock().change_counts();
     CoreCounts { changes_queued, changes_removed, digest_mismatches: shared.tree.read().digest_mismatches() }
 }
 
 fn facts(shared: &Shared) -> Facts<'_> {
-    let sessions = shared.core.lock().pipeline.sessions.len();
+    let sessions = shared.pipeline.lock().sessions.len();
     let core = shared.stats.core_since_reset(core_counts(shared));
     let (open_files, open_files_max) = open_files();
     let tree = shared.tree.read();

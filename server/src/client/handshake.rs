@@ -46,37 +46,37 @@ pub(super) fn connect(
         );
         return Err(Refused);
     }
-    let mut core = shared.core.lock();
-    let timeout_ms = core.pipeline.rules().clamp_timeout(request.timeout_ms);
+    let mut pipeline = shared.pipeline.lock();
+    let timeout_ms = pipeline.rules().clamp_timeout(request.timeout_ms);
     handle.timeout_ms.store(timeout_ms, Ordering::Relaxed);
     handle.heard_ms.store(now.monotonic_ms, Ordering::Relaxed);
     if kind == Handshake::New {
-        let session = core.pipeline.begin_session(now, timeout_ms, handle.id);
+        let session = pipeline.begin_session(now, timeout_ms, handle.id);
         let request = {
             let mut state = handle.state.lock();
             state.machine.establish(session, timeout_ms, request.read_only);
             state.machine.create_session_request(now.monotonic_ms)
         };
-        drop(core);
-        shared.submit([request]);
+        drop(pipeline);
+        shared.submit(&mut vec![request]);
         return Ok(());
     }
 
     shared.stats.connection_revalidations.fetch_add(1, Ordering::Relaxed);
     let session = request.session_id;
     // Whoever names the session takes it from the connection it was on, even with a wrong password.
-    if let Some(other) = core.pipeline.sessions.get(session).and_then(|session| session.conn)
+    if let Some(other) = pipeline.sessions.get(session).and_then(|session| session.conn)
         && other != handle.id
         && let Some(other) = shared.connections.get(other)
     {
         other.state.lock().machine.end();
         other.notify.notify_one();
-        core.pipeline.sessions.attach(session, None);
+        pipeline.sessions.attach(session, None);
     }
-    let valid = password_matches(session, request.password)
-        && core.pipeline.sessions.touch(session, timeout_ms, now.monotonic_ms);
+    let valid =
+        password_matches(session, request.password) && pipeline.sessions.touch(session, timeout_ms, now.monotonic_ms);
     if valid {
-        core.pipeline.sessions.attach(session, Some(handle.id));
+        pipeline.sessions.attach(session, Some(handle.id));
     } else {
         tracing::info!("invalid session {session} of {}, probably expired", handle.remote);
     }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use parking_lot::MutexGuard;
-use rookeeper_core::client::{Disposition, Phase, ReadView, WatchAccess};
+use rookeeper_core::client::{Disposition, Phase, ReadRequest, ReadView, Taken, WatchAccess};
 use rookeeper_core::pipeline::WriteRequest;
+use rookeeper_core::tree::Tree;
 use rookeeper_core::watch::WatchTable;
 use rookeeper_protocol::client::{FRAME_HEADER_LEN, FourLetterWord, FrameDecoder};
 use tokio::io::{AsyncReadExt, Interest};
@@ -51,6 +52,14 @@ enum Next {
     Stall,
     /// Close once everything is written.
     Close,
+}
+
+/// How far a batch was served.
+enum Served {
+    /// To the end.
+    Next(Next),
+    /// To the first read: the tree has to be locked.
+    NeedsTree(ReadRequest),
 }
 
 /// The watches, locked when a request of the batch first needs them.
@@ -180,7 +189,7 @@ impl Task {
         loop {
             let next = self.serve_batch();
             if !self.writes.is_empty() {
-                self.shared.submit(self.writes.drain(..));
+                self.shared.submit(&mut self.writes);
             }
             let unwritten = {
                 let mut state = self.handle.state.lock();
@@ -245,30 +254,59 @@ impl Task {
         }
     }
 
-    /// Serves the frames that have arrived: reads at once, all under one hold of the tree; writes are collected.
+    /// Serves the frames that have arrived: writes are collected, reads answered, all under one hold of the tree.
+    ///
+    /// The tree is locked when the first read comes, since whoever applies a group of writes holds it for a while,
+    /// and not while the connection is locked: nobody waits for the tree with a connection in hand.
     fn serve_batch(&mut self) -> Next {
-        let shared = &*self.shared;
+        let shared = self.shared.clone();
         let now_ms = shared.clock.monotonic_ms();
-        let tree = shared.tree.read();
+        let mut served = 0;
+        let mut next = self.serve_frames(&shared, None, now_ms, &mut served);
+        if let Served::NeedsTree(read) = next {
+            let tree = shared.tree.read();
+            next = self.serve_frames(&shared, Some((&tree, read)), now_ms, &mut served);
+        }
+        if served > 0 {
+            self.handle.heard_ms.store(now_ms, Ordering::Relaxed);
+        }
+        match next {
+            Served::Next(next) => next,
+            // With the tree at hand no read is left over.
+            Served::NeedsTree(_) => Next::Again,
+        }
+    }
+
+    fn serve_frames(
+        &mut self,
+        shared: &Shared,
+        tree: Option<(&Tree, ReadRequest)>,
+        now_ms: i64,
+        served: &mut usize,
+    ) -> Served {
         let mut state = self.handle.state.lock();
         state.paused = false;
         match state.machine.phase() {
             Phase::New | Phase::Closing | Phase::Ending => {
                 state.paused = state.machine.outstanding() > 0;
-                return if state.paused && !self.end_of_input { Next::Wait } else { Next::Close };
+                return Served::Next(if state.paused && !self.end_of_input { Next::Wait } else { Next::Close });
             }
             Phase::Establishing => {
                 state.paused = true;
-                return if self.end_of_input { Next::Close } else { Next::Wait };
+                return Served::Next(if self.end_of_input { Next::Close } else { Next::Wait });
             }
             Phase::Open => {}
         }
+        let rules = &shared.connection_rules;
         let mut watches = LazyWatches { shared, guard: None };
-        let mut view = ReadView { tree: &tree, watches: &mut watches, rules: &shared.connection_rules, now_ms };
-        let mut served = 0;
+        let mut view = None;
+        if let Some((tree, read)) = tree {
+            let view = view.insert(ReadView { tree, watches: &mut watches, rules, now_ms });
+            state.machine.answer(&read, view);
+        }
         let next = loop {
             let machine = &mut state.machine;
-            if served >= BATCH_REQUESTS_MAX || machine.out.len() > OUT_BYTES_MAX {
+            if *served >= BATCH_REQUESTS_MAX || machine.out.len() > OUT_BYTES_MAX {
                 break Next::Again;
             }
             if machine.outstanding() >= WAITING_REQUESTS_MAX
@@ -296,10 +334,15 @@ impl Task {
             }
             match self.frames.next_frame(&mut self.input) {
                 Ok(Some(frame)) => {
-                    served += 1;
+                    *served += 1;
                     release_large(shared, &mut self.large_request);
-                    if machine.request(frame, &mut view, &mut self.writes) == Disposition::Close {
-                        break Next::Close;
+                    match machine.take(frame, rules, now_ms, &mut self.writes) {
+                        Taken::Done(Disposition::Close) => break Next::Close,
+                        Taken::Done(Disposition::Continue) => {}
+                        Taken::Read(read) => match &mut view {
+                            Some(view) => machine.answer(&read, view),
+                            None => return Served::NeedsTree(read),
+                        },
                     }
                     if machine.phase() != Phase::Open {
                         state.paused = true;
@@ -309,15 +352,12 @@ impl Task {
                 Ok(None) if self.end_of_input => break Next::Close,
                 Ok(None) => break Next::Read,
                 Err(error) => {
-                    tracing::warn!("closing {}: {error}", self.handle.remote);
+                    tracing::warn!("closing {}: {error} (jute.maxbuffer)", self.handle.remote);
                     break Next::Close;
                 }
             }
         };
-        if served > 0 {
-            self.handle.heard_ms.store(now_ms, Ordering::Relaxed);
-        }
-        next
+        Served::Next(next)
     }
 
     /// The connection is gone: its watches go with it, its session waits for another one.
@@ -333,9 +373,9 @@ impl Task {
         };
         shared.connections.remove(self.handle.id);
         {
-            let mut core = shared.core.lock();
+            let mut pipeline = shared.pipeline.lock();
             let heard_ms = self.handle.heard_ms.load(Ordering::Relaxed);
-            core.pipeline.sessions.detach(session, self.handle.id, timeout_ms, heard_ms);
+            pipeline.sessions.detach(session, self.handle.id, timeout_ms, heard_ms);
         }
         shared.watches.lock().remove_connection(self.handle.id);
         shared.connections.dismiss(self.handle.remote.ip());

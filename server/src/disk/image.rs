@@ -110,17 +110,17 @@ impl ImageThread {
     fn step(&mut self) -> Result<()> {
         let mut failure: Option<StorageError> = None;
         let set = {
-            let mut core = self.shared.core.lock();
-            if core.pipeline.changes.is_empty() {
+            let mut pipeline = self.shared.pipeline.lock();
+            if pipeline.changes.is_empty() {
                 return Ok(());
             }
             let tree = self.shared.tree.read();
             self.delta.restart(tree.last_zxid().0);
             // What is gone goes first: a znode that was deleted and made again is among the changed ones.
-            for path in core.pipeline.changes.deleted_paths() {
+            for path in pipeline.changes.deleted_paths() {
                 keep_first(&mut failure, self.delta.delete_znode(path));
             }
-            core.pipeline.changes.take(&tree, |znode| {
+            pipeline.changes.take(&tree, |znode| {
                 znode_record::encode(&znode, &mut self.record);
                 let path = if znode.path.is_empty() { "/" } else { znode.path };
                 keep_first(&mut failure, self.delta.put_znode(path, &self.record));
@@ -167,11 +167,7 @@ impl ImageThread {
         state.wants_log_through = Some(Zxid(wanted));
         self.progress.changed.notify_all();
         drop(state);
-        {
-            // The log's thread looks while it holds this lock, so that it cannot miss the signal.
-            let _core = self.shared.core.lock();
-            self.shared.work.notify_one();
-        }
+        self.shared.inbox.wake();
         let mut state = self.progress.state.lock();
         while state.wants_log_through.is_some() && !state.ended && self.shared.is_serving() {
             self.progress.changed.wait_for(&mut state, IDLE_STEP);

@@ -1,22 +1,33 @@
-//! The thread that flushes the log, and applies what is flushed.
+//! The thread that prepares requests, flushes the log, and applies what is flushed.
 //!
-//! While one flush runs, requests collect for the next: the disk's own pace makes the groups. Applying in the
-//! same thread saves a hand-over on the way of every write.
+//! While one group is under way, requests collect for the next: the disk's own pace makes the groups. One thread
+//! for all of it saves hand-overs on the way of every write, and what a request needs stays in one core's caches.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use rookeeper_core::pipeline::WriteRequest;
 use rookeeper_protocol::types::Zxid;
 use rookeeper_storage::fs::RealFs;
 use rookeeper_storage::log::{LogWriter, Retired};
 
 use crate::client::ConnectionHandle;
-use crate::runtime::{CoreState, PendingLog, Shared, delivery};
+use crate::runtime::{Shared, delivery};
+
+/// Requests prepared under one hold of the pipeline; handshakes get their turn in between.
+const PREPARE_MAX: usize = 512;
 
 /// Requests applied under one hold of the tree; readers get their turn in between.
 const APPLY_MAX: usize = 512;
+
+/// Room for requests that is kept from one group to the next.
+const REQUESTS_KEPT: usize = 4096;
+
+/// Room for log entries that is kept from one group to the next, in bytes.
+const ENTRY_BYTES_KEPT: usize = 4 << 20;
 
 /// Changes that the image lacks before it is brought forward: copying so many holds up writers for about a
 /// millisecond.
@@ -61,7 +72,12 @@ pub(crate) struct LogThread {
     log: LogWriter<RealFs>,
     progress: Arc<ImageProgress>,
     durable: Zxid,
-    pending: PendingLog,
+    /// What the present group is made of.
+    requests: Vec<WriteRequest>,
+    /// The group's log entries, one behind the other.
+    entries: BytesMut,
+    /// Each entry's zxid, and where it ends in `entries`.
+    ends: Vec<(Zxid, usize)>,
     touched: Vec<Arc<ConnectionHandle>>,
 }
 
@@ -69,12 +85,22 @@ impl LogThread {
     pub(crate) fn new(shared: Arc<Shared>, log: LogWriter<RealFs>, progress: Arc<ImageProgress>) -> Self {
         let durable = Zxid(log.last_zxid());
         progress.log_durable.store(durable.0, Ordering::Release);
-        Self { shared, log, progress, durable, pending: PendingLog::default(), touched: Vec::new() }
+        Self {
+            shared,
+            log,
+            progress,
+            durable,
+            requests: Vec::new(),
+            entries: BytesMut::new(),
+            ends: Vec::new(),
+            touched: Vec::new(),
+        }
     }
 
     /// Runs until the server stops and everything is answered, or until a write fails.
     pub(crate) fn run(mut self) {
         while self.take_work() {
+            self.prepare();
             if let Err(error) = self.flush() {
                 self.shared.fail(&error.to_string());
                 return;
@@ -89,24 +115,45 @@ impl LogThread {
 
     /// Waits for something to do. False when the server stops and nothing is left.
     fn take_work(&mut self) -> bool {
-        let mut core = self.shared.core.lock();
-        while !core.has_work() {
-            if self.shared.is_stopping() {
+        let shared = self.shared.clone();
+        let mut inbox = shared.inbox.lock();
+        while inbox.is_empty() {
+            if shared.is_stopping() {
                 return false;
             }
             if self.progress.state.lock().wants_log_through.is_some() {
                 return true;
             }
-            self.shared.work.wait(&mut core);
+            shared.inbox.wait(&mut inbox);
         }
-        self.wait_for_company(&mut core);
-        core.unlogged = false;
-        std::mem::swap(&mut core.log, &mut self.pending);
+        self.wait_for_company(&mut inbox);
+        std::mem::swap(&mut *inbox, &mut self.requests);
         true
     }
 
+    /// Turns the group's requests into transactions or errors.
+    fn prepare(&mut self) {
+        let now = self.shared.clock.now();
+        let mut requests = self.requests.drain(..);
+        while requests.len() > 0 {
+            let notices = {
+                let mut pipeline = self.shared.pipeline.lock();
+                let tree = self.shared.tree.read();
+                for request in requests.by_ref().take(PREPARE_MAX) {
+                    if let Some(zxid) = pipeline.submit(now, &tree, request, &mut self.entries) {
+                        self.ends.push((zxid, self.entries.len()));
+                    }
+                }
+                pipeline.take_notices()
+            };
+            notices.iter().for_each(|notice| self.shared.tell(notice));
+        }
+        drop(requests);
+        self.requests.shrink_to(REQUESTS_KEPT);
+    }
+
     /// `flushDelay`: transactions may wait for others, if nothing else has to be answered.
-    fn wait_for_company(&self, core: &mut MutexGuard<'_, CoreState>) {
+    fn wait_for_company(&self, inbox: &mut MutexGuard<'_, Vec<WriteRequest>>) {
         let rules = &self.shared.config.group_commit;
         if rules.flush_delay_ms == 0 {
             return;
@@ -114,14 +161,14 @@ impl LogThread {
         let deadline = Instant::now() + Duration::from_millis(rules.flush_delay_ms);
         let poll = Duration::from_millis(rules.max_write_queue_poll_time_ms);
         loop {
-            let waiting = core.log.ends.len();
+            let waiting = inbox.len();
             let enough = rules.max_batch_size.is_some_and(|max| waiting >= max as usize);
             let now = Instant::now();
-            if enough || core.unlogged || now >= deadline || self.shared.is_stopping() {
+            if enough || now >= deadline || self.shared.is_stopping() {
                 return;
             }
-            self.shared.work.wait_for(core, poll.min(deadline - now));
-            if core.log.ends.len() == waiting {
+            self.shared.inbox.wait_for(inbox, poll.min(deadline - now));
+            if inbox.len() == waiting {
                 return;
             }
         }
@@ -132,15 +179,18 @@ impl LogThread {
         let batch_max = self.shared.config.group_commit.max_batch_size.map_or(usize::MAX, |max| max as usize);
         let before = Instant::now();
         let mut start = 0;
-        let transactions = self.pending.ends.len();
-        for (index, (zxid, end)) in self.pending.ends.drain(..).enumerate() {
+        let transactions = self.ends.len();
+        for (index, (zxid, end)) in self.ends.drain(..).enumerate() {
             if index > 0 && index % batch_max == 0 {
                 self.log.flush()?;
             }
-            self.log.append(zxid.0, &self.pending.bytes[start..end])?;
+            self.log.append(zxid.0, &self.entries[start..end])?;
             start = end;
         }
-        self.pending.bytes.clear();
+        self.entries.clear();
+        if self.entries.capacity() > ENTRY_BYTES_KEPT {
+            self.entries = BytesMut::new();
+        }
         if start == 0 && !through {
             return Ok(());
         }
@@ -165,22 +215,23 @@ impl LogThread {
         let shared = self.shared.clone();
         loop {
             let (more, behind) = {
-                let mut core = shared.core.lock();
-                let before = core.pipeline.in_flight();
+                let mut pipeline = shared.pipeline.lock();
+                let before = (pipeline.in_flight(), pipeline.in_flight_bytes());
                 let more = {
                     let mut tree = shared.tree.write();
                     let connections = shared.connections.read();
                     let mut watches = shared.watches.lock();
                     let touched = std::mem::take(&mut self.touched);
                     let mut delivery = delivery::Delivery::new(&shared, &connections, touched);
-                    let more = core.pipeline.commit(&mut tree, &mut watches, &mut delivery, self.durable, APPLY_MAX);
+                    let more = pipeline.commit(&mut tree, &mut watches, &mut delivery, self.durable, APPLY_MAX);
                     self.touched = delivery.into_touched();
                     more
                 };
-                let left = core.pipeline.in_flight();
-                shared.note_in_flight(&core.pipeline);
-                shared.stats.commits.fetch_add((before - left) as u64, Ordering::Relaxed);
-                (more, core.pipeline.changes.len())
+                let finished = before.0 - pipeline.in_flight();
+                shared.in_flight.fetch_sub(finished, Ordering::Relaxed);
+                shared.in_flight_bytes.fetch_sub(before.1 - pipeline.in_flight_bytes(), Ordering::Relaxed);
+                shared.stats.commits.fetch_add(finished as u64, Ordering::Relaxed);
+                (more, pipeline.changes.len())
             };
             delivery::wake(&shared, &mut self.touched);
             if behind >= IMAGE_STEP_CHANGES {

@@ -3,51 +3,33 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
-use bytes::BytesMut;
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::{Mutex, RwLock};
 use rookeeper_core::client::ConnectionRules;
 use rookeeper_core::pipeline::{Notice, Pipeline, WriteRequest};
 use rookeeper_core::tree::Tree;
 use rookeeper_core::watch::WatchTable;
-use rookeeper_protocol::types::Zxid;
 use tokio::sync::Notify;
 
 use super::clock::Clock;
+use super::inbox::Inbox;
 use crate::client::ConnectionTable;
 use crate::config::ServerConfig;
 use crate::metrics::ServerStats;
-
-/// Log entries that no flush has taken yet, one behind the other.
-#[derive(Debug, Default)]
-pub(crate) struct PendingLog {
-    pub(crate) bytes: BytesMut,
-    /// Each entry's zxid, and where it ends in `bytes`.
-    pub(crate) ends: Vec<(Zxid, usize)>,
-}
-
-/// The pipeline and what goes with it under one lock.
-#[derive(Debug)]
-pub(crate) struct CoreState {
-    pub(crate) pipeline: Pipeline,
-    pub(crate) log: PendingLog,
-    /// There are requests that wait for nothing but their turn.
-    pub(crate) unlogged: bool,
-}
 
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: ServerConfig,
     pub(crate) clock: Clock,
-    pub(crate) core: Mutex<CoreState>,
-    /// Signalled when there is something for the log.
-    pub(crate) work: Condvar,
+    /// Requests that the pipeline has not taken yet.
+    pub(crate) inbox: Inbox,
+    pub(crate) pipeline: Mutex<Pipeline>,
     pub(crate) tree: RwLock<Tree>,
     pub(crate) watches: Mutex<WatchTable>,
     pub(crate) connections: ConnectionTable,
     pub(crate) connection_rules: ConnectionRules,
     pub(crate) stats: ServerStats,
-    /// Requests in the pipeline, for the throttle.
+    /// Requests in the inbox and in the pipeline, for the throttle.
     pub(crate) in_flight: AtomicUsize,
     /// Bytes of these requests.
     pub(crate) in_flight_bytes: AtomicUsize,
@@ -85,8 +67,8 @@ impl Shared {
         Self {
             config,
             clock,
-            core: Mutex::new(CoreState { pipeline, log: PendingLog::default(), unlogged: false }),
-            work: Condvar::new(),
+            inbox: Inbox::default(),
+            pipeline: Mutex::new(pipeline),
             tree: RwLock::new(tree),
             watches: Mutex::new(WatchTable::new(seed)),
             connections: ConnectionTable::default(),
@@ -107,27 +89,16 @@ impl Shared {
         }
     }
 
-    /// Hands requests to the pipeline, in order, and wakes the log.
-    pub(crate) fn submit(&self, requests: impl IntoIterator<Item = WriteRequest>) {
-        let now = self.clock.now();
-        let notices = {
-            let mut core = self.core.lock();
-            {
-                let tree = self.tree.read();
-                for request in requests {
-                    core.submit(now, &tree, request);
-                }
-            }
-            self.note_in_flight(&core.pipeline);
-            core.pipeline.take_notices()
-        };
-        self.work.notify_one();
-        for notice in notices {
-            self.tell(&notice);
-        }
+    /// Hands requests to the pipeline, in order; they are taken out of the vector.
+    pub(crate) fn submit(&self, requests: &mut Vec<WriteRequest>) {
+        let bytes = requests.iter().map(|request| request.body.len()).sum();
+        self.in_flight.fetch_add(requests.len(), Ordering::Relaxed);
+        self.in_flight_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.inbox.push(requests);
     }
 
-    fn tell(&self, notice: &Notice) {
+    /// Tells operators of something.
+    pub(crate) fn tell(&self, notice: &Notice) {
         match notice {
             Notice::QuotaExceeded { path, text, refused } => {
                 tracing::warn!("Quota exceeded: {path}: {text}");
@@ -136,12 +107,6 @@ impl Shared {
                 }
             }
         }
-    }
-
-    /// Publishes how much is in the pipeline.
-    pub(crate) fn note_in_flight(&self, pipeline: &Pipeline) {
-        self.in_flight.store(pipeline.in_flight(), Ordering::Relaxed);
-        self.in_flight_bytes.store(pipeline.in_flight_bytes(), Ordering::Relaxed);
     }
 
     /// Whether clients are served.
@@ -172,21 +137,6 @@ impl Shared {
     /// No more requests are taken.
     pub(crate) fn begin_stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.work.notify_all();
-    }
-}
-
-impl CoreState {
-    /// Prepares one request and puts its entry behind the others.
-    pub(crate) fn submit(&mut self, now: rookeeper_core::pipeline::Now, tree: &Tree, request: WriteRequest) {
-        match self.pipeline.submit(now, tree, request, &mut self.log.bytes) {
-            Some(zxid) => self.log.ends.push((zxid, self.log.bytes.len())),
-            None => self.unlogged = true,
-        }
-    }
-
-    /// Whether there is something to flush or to answer.
-    pub(crate) fn has_work(&self) -> bool {
-        self.unlogged || !self.log.ends.is_empty()
+        self.inbox.wake();
     }
 }

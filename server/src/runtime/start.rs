@@ -257,7 +257,7 @@ impl Started {
         shared.connections.end_all();
         runtime.shutdown_timeout(Duration::from_millis(100));
         progress.end();
-        shared.work.notify_all();
+        shared.inbox.wake();
         for thread in [log_thread, image_thread] {
             if thread.join().is_err() {
                 tracing::error!("a thread ended in a panic; please report it");

@@ -13,15 +13,15 @@ use super::shared::Shared;
 pub(crate) async fn expire_sessions(shared: Arc<Shared>) {
     let tick = Duration::from_millis(shared.config.tick_time_ms.max(1) as u64);
     while shared.is_serving() {
-        let due_ms = shared.core.lock().pipeline.sessions.next_deadline_ms();
+        let due_ms = shared.pipeline.lock().sessions.next_deadline_ms();
         let next = tokio::time::Instant::now() + tick;
         // A session may begin meanwhile that falls due earlier than any other, but not within this tick.
         let at = due_ms.map_or(next, |due_ms| next.min(shared.clock.instant_at(due_ms).into()));
         tokio::time::sleep_until(at).await;
         let now_ms = shared.clock.monotonic_ms();
         let expired = {
-            let mut core = shared.core.lock();
-            core.pipeline.sessions.expire(now_ms, |conn| shared.connections.last_heard(conn))
+            let mut pipeline = shared.pipeline.lock();
+            pipeline.sessions.expire(now_ms, |conn| shared.connections.last_heard(conn))
         };
         if expired.is_empty() {
             continue;
@@ -30,7 +30,7 @@ pub(crate) async fn expire_sessions(shared: Arc<Shared>) {
         for session in &expired {
             tracing::info!("session {session} expired");
         }
-        shared.submit(expired.into_iter().map(|session| WriteRequest::expire(session, now_ms)));
+        shared.submit(&mut expired.into_iter().map(|session| WriteRequest::expire(session, now_ms)).collect());
     }
 }
 
@@ -50,7 +50,7 @@ pub(crate) async fn reap(shared: Arc<Shared>) {
             if !shared.is_serving() {
                 return;
             }
-            shared.submit([WriteRequest::reap(&path, shared.clock.monotonic_ms())]);
+            shared.submit(&mut vec![WriteRequest::reap(&path, shared.clock.monotonic_ms())]);
             tokio::time::sleep(pause).await;
         }
     }

@@ -12,13 +12,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use rookeeper_protocol::client::{
     AuthRequest, ConnectResponse, EventType, RequestHeader, WatchEvent, write_error_reply,
 };
 use rookeeper_protocol::jute::{Reader, Writer};
 use rookeeper_protocol::types::{AclList, ErrorCode, Id, OpCode, Perms, SessionId, Zxid};
 
+use super::admission::{Admission, short_name};
 use super::stats::{ConnectionStats, Tally};
 use crate::acl::{AclPolicy, permits};
 use crate::pipeline::{Finished, Origin, WriteRequest};
@@ -53,57 +54,6 @@ pub enum Disposition {
     Continue,
     /// Write what there is, then close.
     Close,
-}
-
-/// What becomes of a request, by its operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admission {
-    /// Becomes a transaction.
-    Write,
-    /// Is answered from the tree.
-    Read,
-    /// Is answered at once, whatever else is under way.
-    Immediate,
-    /// Is not known: UNIMPLEMENTED, and the connection closes.
-    Unknown,
-}
-
-impl Admission {
-    /// Sorts an operation of a client (`Request#isValid`, `ZooKeeperServer#processPacket`).
-    pub fn of(op: OpCode) -> Self {
-        match op {
-            OpCode::Create
-            | OpCode::Create2
-            | OpCode::CreateTtl
-            | OpCode::CreateContainer
-            | OpCode::Delete
-            | OpCode::SetData
-            | OpCode::SetAcl
-            | OpCode::Multi
-            | OpCode::Reconfig
-            | OpCode::CreateSession
-            | OpCode::CloseSession => Self::Write,
-            OpCode::Exists
-            | OpCode::GetData
-            | OpCode::GetAcl
-            | OpCode::GetChildren
-            | OpCode::GetChildren2
-            | OpCode::GetAllChildrenNumber
-            | OpCode::GetEphemerals
-            | OpCode::MultiRead
-            | OpCode::Sync
-            | OpCode::Ping
-            | OpCode::SetWatches
-            | OpCode::SetWatches2
-            | OpCode::AddWatch
-            | OpCode::CheckWatches
-            | OpCode::RemoveWatches
-            | OpCode::WhoAmI => Self::Read,
-            OpCode::Auth | OpCode::Sasl => Self::Immediate,
-            // Java lets clients send deleteContainer and so delete without permission; we do not.
-            OpCode::Notification | OpCode::Check | OpCode::Error | OpCode::DeleteContainer => Self::Unknown,
-        }
-    }
 }
 
 /// The watches, for readers that may not need them: a driver locks them at the first call.
@@ -150,7 +100,27 @@ enum Waiting {
     /// A write that is in the pipeline, of so many bytes.
     Write(usize),
     /// A read behind it.
-    Read { header: RequestHeader, op: OpCode, body: Bytes, ids: Arc<[Id]>, received_ms: i64 },
+    Read(ReadRequest),
+}
+
+/// A read that was taken and is not answered yet.
+#[derive(Debug)]
+pub struct ReadRequest {
+    pub(super) header: RequestHeader,
+    pub(super) op: OpCode,
+    pub(super) body: Bytes,
+    /// The identities that the connection had when it came.
+    pub(super) ids: Arc<[Id]>,
+    pub(super) received_ms: i64,
+}
+
+/// What became of a frame.
+#[derive(Debug)]
+pub enum Taken {
+    /// It is answered, waits for its turn, or is among the writes.
+    Done(Disposition),
+    /// Nothing stands before this read: it is to be answered by [`Connection::answer`] before the next frame is taken.
+    Read(ReadRequest),
 }
 
 /// One client's connection.
@@ -324,52 +294,71 @@ impl Connection {
         self.waiting_reads = 0;
     }
 
-    /// Takes one request. Writes are handed to `writes`, in order; everything else is answered into
-    /// [`Connection::out`], now or behind the write that stands before it.
+    /// Takes one request and answers it, if it is its turn; see [`Connection::take`].
     pub fn request(
         &mut self,
         frame: Bytes,
         view: &mut ReadView<'_, '_>,
         writes: &mut Vec<WriteRequest>,
     ) -> Disposition {
+        match self.take(frame, view.rules, view.now_ms, writes) {
+            Taken::Done(disposition) => disposition,
+            Taken::Read(read) => {
+                self.answer(&read, view);
+                Disposition::Continue
+            }
+        }
+    }
+
+    /// Takes one request, without a look at the tree. Writes are handed to `writes`, in order; everything else is
+    /// answered into [`Connection::out`], by [`Connection::answer`] or behind the write that stands before it.
+    pub fn take(
+        &mut self,
+        frame: Bytes,
+        rules: &ConnectionRules,
+        now_ms: i64,
+        writes: &mut Vec<WriteRequest>,
+    ) -> Taken {
         self.received(frame.len() + 4);
         let mut reader = Reader::new(&frame);
         let Ok(header) = RequestHeader::read(&mut reader) else {
             // Java's reader throws, and the connection closes without a word.
-            return self.close();
+            return Taken::Done(self.close());
         };
-        let body = frame.slice(reader.position()..);
+        let header_len = reader.position();
+        let mut body = frame;
+        body.advance(header_len);
         let op = OpCode::from_number(header.op);
         match op.map_or(Admission::Unknown, Admission::of) {
-            Admission::Immediate if op == Some(OpCode::Auth) => return self.auth(header, &body, view.rules),
-            Admission::Immediate => return self.sasl(header, &body, view.rules),
+            Admission::Immediate if op == Some(OpCode::Auth) => return Taken::Done(self.auth(header, &body, rules)),
+            Admission::Immediate => return Taken::Done(self.sasl(header, &body, rules)),
             _ => {}
         }
-        if !self.is_authenticated(view.rules) {
+        if !self.is_authenticated(rules) {
             let code = ErrorCode::SessionClosedRequireSaslAuth;
-            return self.refuse(header.xid, Zxid::ZERO, code);
+            return Taken::Done(self.refuse(header.xid, Zxid::ZERO, code));
         }
         let Some(op) = op.filter(|op| Admission::of(*op) != Admission::Unknown) else {
-            return self.refuse(header.xid, Zxid(-1), ErrorCode::Unimplemented);
+            return Taken::Done(self.refuse(header.xid, Zxid(-1), ErrorCode::Unimplemented));
         };
-        if Admission::of(op) == Admission::Write || (op == OpCode::Sync && view.rules.sync_is_agreed) {
+        if Admission::of(op) == Admission::Write || (op == OpCode::Sync && rules.sync_is_agreed) {
             self.waiting.push_back(Waiting::Write(body.len()));
             self.waiting_bytes += body.len();
-            let origin = self.origin(header.xid, op, view.now_ms);
+            let origin = self.origin(header.xid, op, now_ms);
             writes.push(WriteRequest { origin, ids: self.ids.clone(), body });
             if op == OpCode::CloseSession {
                 self.phase = Phase::Closing;
             }
-        } else if self.waiting.is_empty() {
-            let ids = self.ids.clone();
-            self.read(header, op, &body, &ids, view.now_ms, view);
         } else {
-            self.waiting_bytes += body.len();
+            let read = ReadRequest { header, op, body, ids: self.ids.clone(), received_ms: now_ms };
+            if self.waiting.is_empty() {
+                return Taken::Read(read);
+            }
+            self.waiting_bytes += read.body.len();
             self.waiting_reads += 1;
-            let (ids, received_ms) = (self.ids.clone(), view.now_ms);
-            self.waiting.push_back(Waiting::Read { header, op, body, ids, received_ms });
+            self.waiting.push_back(Waiting::Read(read));
         }
-        Disposition::Continue
+        Taken::Done(Disposition::Continue)
     }
 
     fn close(&mut self) -> Disposition {
@@ -502,46 +491,15 @@ impl Connection {
     }
 
     fn run_waiting_reads(&mut self, view: &mut ReadView<'_, '_>) {
-        while let Some(Waiting::Read { .. }) = self.waiting.front() {
+        while let Some(Waiting::Read(_)) = self.waiting.front() {
             if self.out.len() > WAITING_READ_BYTES_MAX {
                 return self.end();
             }
             self.waiting_reads -= 1;
-            if let Some(Waiting::Read { header, op, body, ids, received_ms }) = self.waiting.pop_front() {
-                self.waiting_bytes -= body.len();
-                self.read(header, op, &body, &ids, received_ms, view);
+            if let Some(Waiting::Read(read)) = self.waiting.pop_front() {
+                self.waiting_bytes -= read.body.len();
+                self.answer(&read, view);
             }
         }
-    }
-}
-
-/// Java's short name of an operation, as `cons` prints it.
-pub(super) fn short_name(op: OpCode) -> &'static str {
-    match op {
-        OpCode::Ping => "PING",
-        OpCode::CreateSession => "SESS",
-        OpCode::Multi => "MULT",
-        OpCode::MultiRead => "MLTR",
-        OpCode::Create | OpCode::Create2 | OpCode::CreateTtl | OpCode::CreateContainer => "CREA",
-        OpCode::Delete | OpCode::DeleteContainer => "DELE",
-        OpCode::SetData => "SETD",
-        OpCode::Reconfig => "RECO",
-        OpCode::SetAcl => "SETA",
-        OpCode::CloseSession => "CLOS",
-        OpCode::Sync => "SYNC",
-        OpCode::Check => "CHEC",
-        OpCode::Exists => "EXIS",
-        OpCode::GetData => "GETD",
-        OpCode::SetWatches => "SETW",
-        OpCode::SetWatches2 => "STW2",
-        OpCode::AddWatch => "ADDW",
-        OpCode::GetAcl => "GETA",
-        OpCode::GetChildren | OpCode::GetChildren2 => "GETC",
-        OpCode::GetAllChildrenNumber => "GETACN",
-        OpCode::CheckWatches => "CHKW",
-        OpCode::RemoveWatches => "REMW",
-        OpCode::WhoAmI => "HOMI",
-        OpCode::GetEphemerals => "GETE",
-        OpCode::Notification | OpCode::Error | OpCode::Auth | OpCode::Sasl => "NA",
     }
 }

@@ -1,8 +1,10 @@
 //! One client's connection as a pure machine: its identities, its place in the order, what goes out to it.
 
+mod admission;
 mod connection;
 mod read;
 mod stats;
 
-pub use connection::{Admission, Connection, ConnectionRules, Disposition, Phase, ReadView, WatchAccess};
+pub use admission::Admission;
+pub use connection::{Connection, ConnectionRules, Disposition, Phase, ReadRequest, ReadView, Taken, WatchAccess};
 pub use stats::{ConnectionStats, Tally};

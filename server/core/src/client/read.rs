@@ -5,28 +5,26 @@
 use bytes::BytesMut;
 use rookeeper_protocol::client::{
     AddWatchMode, AddWatchRequest, EventType, MULTI_END, MultiHeader, MultiOp, MultiRequest, PathRequest,
-    PathWatchRequest, RequestHeader, SetWatchesRequest, Text, WatchEvent, WatchTypeRequest, WatcherType, finish_frame,
-    write_children, write_error_reply, write_reply_header, xid,
+    PathWatchRequest, SetWatchesRequest, Text, WatchEvent, WatchTypeRequest, WatcherType, finish_frame, write_children,
+    write_error_reply, write_reply_header, xid,
 };
 use rookeeper_protocol::jute::{Reader, Writer};
 use rookeeper_protocol::types::{Acl, ErrorCode, Id, OpCode, Perms, Zxid, write_acls};
 
-use super::connection::{Connection, ReadView, short_name};
+use super::admission::short_name;
+use super::connection::{Connection, Phase, ReadRequest, ReadView};
 use crate::acl::{AclId, client_infos, permits};
 use crate::tree::{Znode, ZnodeId};
 use crate::watch::WatchModes;
 
 impl Connection {
-    /// Answers one read. `ids` are the identities the connection had when the request came.
-    pub(super) fn read(
-        &mut self,
-        header: RequestHeader,
-        op: OpCode,
-        body: &[u8],
-        ids: &[Id],
-        received_ms: i64,
-        view: &mut ReadView<'_, '_>,
-    ) {
+    /// Answers one read that [`Connection::take`] returned. What came for a connection that has ended is left.
+    pub fn answer(&mut self, read: &ReadRequest, view: &mut ReadView<'_, '_>) {
+        if self.phase() == Phase::Ending {
+            return;
+        }
+        let ReadRequest { header, op, body, ids, received_ms } = read;
+        let (op, received_ms) = (*op, *received_ms);
         let zxid = view.tree.last_zxid();
         let xid = if op == OpCode::Ping { xid::PING } else { header.xid };
         let reader = Reader::with_limit(body, view.rules.inner_length_max);
