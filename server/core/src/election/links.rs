@@ -40,6 +40,9 @@ const RETRY_FOR_MS: i64 = 60_000;
 /// A connection that lived for less was perhaps accepted only to be closed: the next one is made with a pause.
 const STABLE_MS: i64 = 1_000;
 
+/// How many attempts to reach one server are under way at most.
+const DIALS_MAX: u8 = 6;
+
 /// A connection, numbered by who opened or accepted it; no number comes twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u64);
@@ -89,7 +92,10 @@ struct Peer {
     link: Option<LinkId>,
     /// A message is being written.
     writing: bool,
-    dialling: bool,
+    /// Attempts to connect that are under way.
+    dialling: u8,
+    /// When the last of them began.
+    dialled_at_ms: i64,
     /// The message that waits.
     pending: Option<Bytes>,
     /// The message that went out last.
@@ -107,7 +113,8 @@ impl Default for Peer {
         Self {
             link: None,
             writing: false,
-            dialling: false,
+            dialling: 0,
+            dialled_at_ms: 0,
             pending: None,
             last: None,
             linked_at_ms: 0,
@@ -136,7 +143,7 @@ impl Links {
         peer.pending = Some(message);
         peer.retry_until_ms = now_ms.saturating_add(RETRY_FOR_MS);
         peer.write_pending(out);
-        peer.dial(to, Vec::new(), out);
+        peer.dial(now_ms, to, Vec::new(), out);
     }
 
     /// A connection that was asked for stands, and this server's initial message is on its way
@@ -144,7 +151,7 @@ impl Links {
     pub fn on_dialed(&mut self, now_ms: i64, to: ServerId, link: LinkId, out: &mut Vec<LinkOutput>) {
         let my_id = self.my_id;
         let Some(peer) = self.peers.get_mut(&to) else { return out.push(LinkOutput::Close(link)) };
-        peer.dialling = false;
+        peer.dialling = peer.dialling.saturating_sub(1);
         if to > my_id {
             out.push(LinkOutput::Close(link));
             peer.retry_later(now_ms);
@@ -156,8 +163,8 @@ impl Links {
     /// A connection that was asked for could not be made.
     pub fn on_dial_failed(&mut self, now_ms: i64, to: ServerId, out: &mut Vec<LinkOutput>) {
         let Some(peer) = self.peers.get_mut(&to) else { return };
-        peer.dialling = false;
-        if peer.link.is_none() {
+        peer.dialling = peer.dialling.saturating_sub(1);
+        if peer.is_cut_off() {
             out.push(LinkOutput::Unreachable(to));
             peer.retry_later(now_ms);
         }
@@ -185,7 +192,12 @@ impl Links {
         if let Some(old) = peer.link.take() {
             out.push(LinkOutput::Close(old));
         }
-        peer.dial(from, at, out);
+        // An attempt that hangs was made when the caller could not be reached, and is not waited for. Java does.
+        if peer.has_hung_dials(now_ms) {
+            peer.dial_again(now_ms, from, at, out);
+        } else {
+            peer.dial(now_ms, from, at, out);
+        }
     }
 
     /// A message went out.
@@ -200,12 +212,13 @@ impl Links {
     pub fn on_closed(&mut self, now_ms: i64, link: LinkId, out: &mut Vec<LinkOutput>) {
         let Some((id, peer)) = self.peers.iter_mut().find(|(_, peer)| peer.link == Some(link)) else { return };
         peer.link = None;
-        if peer.writing && peer.pending.is_none() {
+        // It may not have arrived, and the other server may be another one soon, which has not heard it.
+        if peer.pending.is_none() {
             peer.pending = peer.last.clone();
         }
         if now_ms.saturating_sub(peer.linked_at_ms) >= STABLE_MS {
             peer.retry_ms = RETRY_MS_MIN;
-            peer.dial(*id, Vec::new(), out);
+            peer.dial(now_ms, *id, Vec::new(), out);
         } else {
             peer.retry_later(now_ms);
         }
@@ -215,7 +228,7 @@ impl Links {
     pub fn on_timeout(&mut self, now_ms: i64, out: &mut Vec<LinkOutput>) {
         for (id, peer) in &mut self.peers {
             if peer.retry_at_ms.is_some_and(|at_ms| at_ms <= now_ms) {
-                peer.dial(*id, Vec::new(), out);
+                peer.dial(now_ms, *id, Vec::new(), out);
             }
         }
     }
@@ -239,7 +252,12 @@ impl Links {
 
 impl Peer {
     fn is_idle(&self) -> bool {
-        self.link.is_none() && !self.dialling && self.retry_at_ms.is_none()
+        self.is_cut_off() && self.retry_at_ms.is_none()
+    }
+
+    /// No connection, and none to be expected.
+    fn is_cut_off(&self) -> bool {
+        self.link.is_none() && self.dialling == 0
     }
 
     /// A connection stands; another one with the same server goes.
@@ -249,7 +267,9 @@ impl Peer {
         }
         (self.linked_at_ms, self.retry_at_ms, self.writing) = (now_ms, None, false);
         out.push(LinkOutput::Linked { with: id, link });
-        self.pending = self.pending.take().or_else(|| self.last.clone());
+        if self.pending.is_none() {
+            self.pending = self.last.clone();
+        }
         self.write_pending(out);
     }
 
@@ -263,12 +283,23 @@ impl Peer {
     }
 
     /// Makes a connection, unless there is one or will be one (`connectOne`).
-    fn dial(&mut self, id: ServerId, at: Vec<HostPort>, out: &mut Vec<LinkOutput>) {
+    fn dial(&mut self, now_ms: i64, id: ServerId, at: Vec<HostPort>, out: &mut Vec<LinkOutput>) {
         self.retry_at_ms = None;
-        if self.link.is_none() && !self.dialling {
-            self.dialling = true;
-            out.push(LinkOutput::Dial { to: id, at });
+        if self.is_cut_off() {
+            self.dial_again(now_ms, id, at, out);
         }
+    }
+
+    /// Whether all attempts under way have had their time, which is longer for each.
+    fn has_hung_dials(&self, now_ms: i64) -> bool {
+        let patience_ms = RETRY_MS_MIN << self.dialling;
+        (1..DIALS_MAX).contains(&self.dialling) && now_ms.saturating_sub(self.dialled_at_ms) >= patience_ms
+    }
+
+    fn dial_again(&mut self, now_ms: i64, id: ServerId, at: Vec<HostPort>, out: &mut Vec<LinkOutput>) {
+        self.dialling += 1;
+        self.dialled_at_ms = now_ms;
+        out.push(LinkOutput::Dial { to: id, at });
     }
 
     fn retry_later(&mut self, now_ms: i64) {

@@ -1,4 +1,5 @@
-//! The election itself (`FastLeaderElection.lookForLeader` and its `WorkerReceiver`).
+//! The election itself (`FastLeaderElection.lookForLeader`): rounds, waits, and what is sent. What a message changes is
+//! in `machine/messages.rs`.
 //!
 //! ```text
 //!               look                          a quorum, and nobody better to wait for
@@ -9,18 +10,19 @@
 //!       +----------------------------------------------------------------------------------+
 //! ```
 //!
-//! Every change of mind is sent to all voters. Who is not looking answers those who are.
+//! Every change of mind is sent to all voters, and so is the decision. Who is not looking answers those who are.
+
+mod messages;
 
 use std::collections::BTreeSet;
 
 use bytes::{Bytes, BytesMut};
-use rookeeper_protocol::jute::DecodeError;
 use rookeeper_protocol::peer::{Notification, PeerState};
 use rookeeper_protocol::types::{ServerId, Zxid};
 
 use super::tally::Tally;
 use super::vote::{Ballot, Vote};
-use crate::ensemble::{Activation, EnsembleConfig, Membership, Role};
+use crate::ensemble::{Activation, Membership, Role};
 
 /// How long a quorum waits for a better vote, in milliseconds (`FastLeaderElection.finalizeWait`).
 pub const FINALIZE_WAIT_MS: i64 = 200;
@@ -30,6 +32,9 @@ const NOBODY: ServerId = ServerId(i64::MIN);
 
 /// A server whose data are not known to be complete: it neither votes nor is it voted for.
 const UNKNOWN_ZXID: Zxid = Zxid(-1);
+
+/// How many servers without a vote are told the end of an election at most. The others ask again.
+const WAITING_MAX: usize = 256;
 
 /// How often a server that looks for a leader repeats its vote, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +106,8 @@ pub struct Election {
     decided: Tally,
     /// Voters that nobody can connect to at present.
     unreachable: BTreeSet<ServerId>,
+    /// Those without a vote that have asked while nothing was decided.
+    waiting: BTreeSet<ServerId>,
     interval_ms: i64,
     notify_at_ms: i64,
     finalize_at_ms: Option<i64>,
@@ -121,6 +128,7 @@ impl Election {
             received: Tally::default(),
             decided: Tally::default(),
             unreachable: BTreeSet::new(),
+            waiting: BTreeSet::new(),
             interval_ms: timing.interval_ms_min,
             notify_at_ms: i64::MAX,
             finalize_at_ms: None,
@@ -218,153 +226,6 @@ impl Election {
         }
     }
 
-    /// A message came (`WorkerReceiver.run`). An error means that it is none, and was passed over.
-    pub fn on_message(
-        &mut self,
-        now_ms: i64,
-        from: ServerId,
-        message: &[u8],
-        membership: &mut Membership,
-        out: &mut Vec<ElectionOutput>,
-    ) -> Result<(), DecodeError> {
-        let notification = Notification::read(message)?;
-        self.on_connected(from);
-        if self.adopt_config(&notification, membership, out) {
-            self.current = own_vote(membership.my_id(), self.standing, -1);
-            self.look(now_ms, self.standing, membership, out);
-            return Ok(());
-        }
-        if !membership.voters().contains(&from) {
-            let vote = Vote { round: self.round, ..self.current };
-            self.answer(from, vote, membership, out);
-            return Ok(());
-        }
-        let Some(state) = PeerState::from_number(notification.state) else {
-            return Ok(());
-        };
-        let ballot = Ballot { vote: Vote::of(&notification), state, version: notification.version };
-        if self.state == PeerState::Looking {
-            self.count(now_ms, from, ballot, membership, out);
-        } else if state == PeerState::Looking {
-            if self.state == PeerState::Leading {
-                out.push(ElectionOutput::VoterLooks(from));
-            }
-            self.answer(from, self.current, membership, out);
-        }
-        Ok(())
-    }
-
-    /// Takes over a newer list of members while it looks. True if the ensemble is another one now.
-    ///
-    /// With `reconfigEnabled=false` Java begins the election anew with each such message and ends it never; here
-    /// the list is passed over.
-    fn adopt_config(
-        &self,
-        notification: &Notification<'_>,
-        membership: &mut Membership,
-        out: &mut Vec<ElectionOutput>,
-    ) -> bool {
-        let Some(text) = &notification.config else { return false };
-        let known = **text == *membership.active_text();
-        if known || self.state != PeerState::Looking || !membership.reconfig_enabled() {
-            return false;
-        }
-        // A list that cannot be read does not make the vote wrong.
-        let Ok(config) = EnsembleConfig::parse(text, membership.rules()) else { return false };
-        let Some(activation) = membership.activate(config, self.current.leader, None) else { return false };
-        let other = activation.members_changed;
-        out.push(ElectionOutput::Activated(activation));
-        other
-    }
-
-    /// A voter's vote, while this server looks (the loop of `lookForLeader`).
-    fn count(
-        &mut self,
-        now_ms: i64,
-        from: ServerId,
-        ballot: Ballot,
-        membership: &Membership,
-        out: &mut Vec<ElectionOutput>,
-    ) {
-        let vote = ballot.vote;
-        if ballot.state == PeerState::Looking && vote.round < self.round {
-            self.answer(from, self.proposal, membership, out);
-        }
-        // An observer's or a newcomer's own vote names nobody.
-        if !membership.voters().contains(&vote.leader) {
-            return;
-        }
-        match ballot.state {
-            PeerState::Looking => self.count_looking(now_ms, from, vote, membership, out),
-            PeerState::Following | PeerState::Leading => self.count_decided(from, ballot, membership, out),
-            PeerState::Observing => {}
-        }
-    }
-
-    fn count_looking(
-        &mut self,
-        now_ms: i64,
-        from: ServerId,
-        vote: Vote,
-        membership: &Membership,
-        out: &mut Vec<ElectionOutput>,
-    ) {
-        if self.initial_vote(membership).zxid == UNKNOWN_ZXID || vote.zxid == UNKNOWN_ZXID || vote.round < self.round {
-            return;
-        }
-        let quorum = membership.quorums().active();
-        if vote.round > self.round {
-            self.begin_round(vote.round, Some(vote), now_ms, membership, out);
-        } else if vote.beats(&self.proposal, quorum) {
-            self.propose(vote, membership);
-            self.notify_all(now_ms, membership, out);
-        } else if self.proposal.beats(&vote, quorum) {
-            // Java leaves this one alone until the next repetition. It may have begun to look after this server
-            // sent its vote, and then would wait for no reason.
-            self.answer(from, self.proposal, membership, out);
-        }
-        self.received.record(from, Ballot::looking(vote));
-        self.settle(now_ms, membership, out);
-    }
-
-    /// The vote of one that has decided: a quorum of such votes is an ensemble to join, if its leader says the
-    /// same (`receivedFollowingNotification`).
-    fn count_decided(
-        &mut self,
-        from: ServerId,
-        ballot: Ballot,
-        membership: &Membership,
-        out: &mut Vec<ElectionOutput>,
-    ) {
-        let vote = ballot.vote;
-        if vote.round == self.round {
-            // Java forgets the form here, so that within a round the epochs are not compared.
-            self.received.record(from, Ballot { version: 0, ..ballot });
-            let decides = self.received.decides(&ballot, membership.quorums());
-            if decides && self.is_leader(&self.received, vote, membership) {
-                return self.decide(vote, membership, out);
-            }
-        }
-        self.decided.record(from, ballot);
-        let decides = self.decided.decides(&ballot, membership.quorums());
-        if decides && self.is_leader(&self.decided, vote, membership) {
-            self.round = vote.round;
-            self.decide(vote, membership, out);
-        }
-    }
-
-    /// Whether the one voted for surely leads (`checkLeader`): it says so, or it is this very server.
-    ///
-    /// Then the votes must be for what this server offers now. Java compares the round only, so that a leader that
-    /// was killed and is back at once can be made leader by followers that have not noticed.
-    fn is_leader(&self, votes: &Tally, vote: Vote, membership: &Membership) -> bool {
-        if vote.leader == membership.my_id() {
-            vote == Vote { round: self.round, ..self.initial_vote(membership) }
-        } else {
-            votes.says_it_leads(vote.leader)
-        }
-    }
-
     /// Ends the election once a quorum agrees and nobody could bring a better vote.
     ///
     /// Each vote of a round began as somebody's own. Who was heard in this round has voted for at least its own
@@ -427,19 +288,35 @@ impl Election {
         self.current = vote;
         self.finalize_at_ms = None;
         out.push(ElectionOutput::Decided(Decision { vote, state: self.state }));
+        // Java waits until it is asked, which may be a minute later: by one who has heard of votes only, or who
+        // was not there yet.
+        let mut told = std::mem::take(&mut self.waiting);
+        if membership.voters().contains(&membership.my_id()) {
+            told.extend(membership.voters());
+        }
+        self.send(told.iter(), vote, membership, out);
     }
 
     fn notify_all(&mut self, now_ms: i64, membership: &Membership, out: &mut Vec<ElectionOutput>) {
         self.notify_at_ms = now_ms.saturating_add(self.interval_ms);
-        let message = self.message(self.proposal, membership);
-        let others = membership.voters().iter().filter(|id| **id != membership.my_id());
+        self.send(membership.voters().iter(), self.proposal, membership, out);
+    }
+
+    /// Sends a vote to others; it has counted its own without a message.
+    fn send<'a>(
+        &self,
+        to: impl Iterator<Item = &'a ServerId>,
+        vote: Vote,
+        membership: &Membership,
+        out: &mut Vec<ElectionOutput>,
+    ) {
+        let message = self.message(vote, membership);
+        let others = to.filter(|id| **id != membership.my_id());
         out.extend(others.map(|to| ElectionOutput::Send { to: *to, message: message.clone() }));
     }
 
     fn answer(&self, to: ServerId, vote: Vote, membership: &Membership, out: &mut Vec<ElectionOutput>) {
-        if to != membership.my_id() {
-            out.push(ElectionOutput::Send { to, message: self.message(vote, membership) });
-        }
+        self.send([to].iter(), vote, membership, out);
     }
 
     fn message(&self, vote: Vote, membership: &Membership) -> Bytes {

@@ -15,9 +15,9 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Counts a server's vote in the place of its earlier one.
-    pub(super) fn record(&mut self, from: ServerId, ballot: Ballot) {
-        self.ballots.insert(from, ballot);
+    /// Counts a server's vote in the place of its earlier one. True if that was another, or none.
+    pub(super) fn record(&mut self, from: ServerId, ballot: Ballot) -> bool {
+        self.ballots.insert(from, ballot) != Some(ballot)
     }
 
     pub(super) fn clear(&mut self) {

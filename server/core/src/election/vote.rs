@@ -22,8 +22,12 @@ impl Vote {
     /// Whether to change over to this vote from `other`: a newer epoch, in the same epoch more transactions, then
     /// the larger number. Rounds are compared elsewhere. Whose votes weigh nothing never leads
     /// (`FastLeaderElection.totalOrderPredicate`).
+    ///
+    /// In Java a server without weight may think its own vote the best and stay with it, so that it hears of the
+    /// election's end only when it repeats its vote. Here it leaves it for anybody's who can be elected.
     pub fn beats(&self, other: &Vote, quorum: &Quorum) -> bool {
-        quorum.weight(self.leader) != 0 && self.rank() > other.rank()
+        let electable = |vote: &Vote| quorum.weight(vote.leader) != 0;
+        electable(self) && (!electable(other) || self.rank() > other.rank())
     }
 
     /// What votes are compared by.
@@ -57,13 +61,16 @@ impl Ballot {
     ///
     /// Members of a running ensemble may have learnt of their leader at different times, so that zxid and round
     /// of their votes differ (ZOOKEEPER-1805); and old forms had no epoch that could be compared with that of new
-    /// ones (ZOOKEEPER-1732).
+    /// ones (ZOOKEEPER-1732). Within one round votes for one leader count together whatever their epochs, since a
+    /// member's vote has the new epoch only when it has taken over the leader's history. Java knows that of its
+    /// own round only.
     pub(super) fn counts_with(&self, other: &Ballot) -> bool {
         if self.state == PeerState::Looking || other.state == PeerState::Looking {
             return self.vote == other.vote;
         }
         let one_is_old = (self.version > 0) != (other.version > 0);
-        self.vote.leader == other.vote.leader && (one_is_old || self.vote.peer_epoch == other.vote.peer_epoch)
+        let same_term = self.vote.peer_epoch == other.vote.peer_epoch || self.vote.round == other.vote.round;
+        self.vote.leader == other.vote.leader && (one_is_old || same_term)
     }
 }
 
@@ -105,8 +112,8 @@ mod tests {
     fn no_weight_no_leader() {
         let quorum = quorum("server.1=a:1:2\nserver.2=b:1:2\ngroup.1=1:2\nweight.2=0\nversion=0");
         let (one, two) = (vote(1, 1, 1, 1), vote(2, 2, 2, 1));
-        assert!(!two.beats(&one, &quorum));
-        assert!(vote(3, 3, 1, 1).beats(&two, &quorum));
+        assert!(!two.beats(&one, &quorum) && one.beats(&two, &quorum));
+        assert!(vote(1, 1, 1, 1).beats(&vote(i64::MIN, i64::MIN, i64::MIN, 1), &quorum));
     }
 
     /// `Vote.equals`.
@@ -119,7 +126,8 @@ mod tests {
             (vote(3, 7, 1, 5), true, true, true),
             (vote(3, 8, 1, 5), false, true, true),
             (vote(3, 7, 1, 6), false, true, true),
-            (vote(4, 7, 1, 5), false, false, true),
+            (vote(4, 7, 1, 5), false, true, true),
+            (vote(4, 7, 1, 6), false, false, true),
             (vote(3, 7, 2, 5), false, false, false),
         ] {
             assert_eq!(ballot(a, Looking, 2).counts_with(&ballot(other, Following, 2)), looking, "{other:?}");

@@ -60,7 +60,8 @@ impl Server {
         server
     }
 
-    fn said(out: Vec<ElectionOutput>) -> Vec<Said> {
+    /// In words. A voter's decision is told to all other voters: that they are is asserted, and passed over.
+    fn said(&self, out: Vec<ElectionOutput>) -> Vec<Said> {
         let told = |output: ElectionOutput| match output {
             ElectionOutput::Send { to, message } => {
                 let notification = Notification::read(&message).unwrap();
@@ -72,13 +73,23 @@ impl Server {
             ElectionOutput::VoterLooks(id) => Said::VoterLooks(id.0),
             ElectionOutput::Activated(told) => Said::Activated { members_changed: told.members_changed },
         };
-        out.into_iter().map(told).collect()
+        let mut said: Vec<Said> = out.into_iter().map(told).collect();
+        let decided = said.iter().position(|said| matches!(said, Said::Decided(..)));
+        let (my_id, voters) = (self.membership.my_id(), self.membership.voters());
+        if let Some(at) = decided.filter(|_| voters.contains(&my_id)) {
+            let Said::Decided(state, vote) = said[at] else { unreachable!() };
+            for id in voters.iter().filter(|id| **id != my_id) {
+                let told = said[at..].iter().position(|said| *said == Said::To(id.0, state, vote));
+                said.remove(at + told.unwrap());
+            }
+        }
+        said
     }
 
     pub(super) fn look(&mut self, epoch: i64, zxid: i64) -> Vec<Said> {
         let mut out = Vec::new();
         self.election.look(self.now_ms, Standing { zxid: Zxid(zxid), epoch }, &self.membership, &mut out);
-        Self::said(out)
+        self.said(out)
     }
 
     /// A notification with this server's own list of members.
@@ -112,13 +123,13 @@ impl Server {
     pub(super) fn hear_bytes(&mut self, from: i64, message: &[u8]) -> Option<Vec<Said>> {
         let mut out = Vec::new();
         self.election.on_message(self.now_ms, ServerId(from), message, &mut self.membership, &mut out).ok()?;
-        Some(Self::said(out))
+        Some(self.said(out))
     }
 
     pub(super) fn unreachable(&mut self, id: i64) -> Vec<Said> {
         let mut out = Vec::new();
         self.election.on_unreachable(self.now_ms, ServerId(id), &self.membership, &mut out);
-        Self::said(out)
+        self.said(out)
     }
 
     /// Lets the time pass to the next deadline.
@@ -130,6 +141,6 @@ impl Server {
     pub(super) fn timeout_now(&mut self) -> Vec<Said> {
         let mut out = Vec::new();
         self.election.on_timeout(self.now_ms, &self.membership, &mut out);
-        Self::said(out)
+        self.said(out)
     }
 }

@@ -43,7 +43,12 @@ fn joins_a_running_ensemble() {
 
     let mut server = Server::looking(1);
     server.hear(3, Leading, (3, 4, 5, 9));
-    assert_eq!(server.hear(2, Following, (3, 5, 5, 9)), [], "one of them has another epoch (ZOOKEEPER-1732)");
+    assert_eq!(server.hear(2, Following, (3, 5, 5, 8)), [], "one of them has another epoch (ZOOKEEPER-1732)");
+    assert_eq!(server.hear(2, Following, (3, 4, 5, 8)), [Decided(Following, (3, 4, 5, 8))]);
+
+    // Of the same election, but one has taken over the new epoch already.
+    let mut server = Server::looking(1);
+    server.hear(3, Leading, (3, 5, 5, 9));
     assert_eq!(server.hear(2, Following, (3, 4, 5, 9)), [Decided(Following, (3, 4, 5, 9))]);
 }
 
@@ -59,6 +64,23 @@ fn does_not_join_a_leader_that_is_silent() {
     assert_eq!(server.hear(5, Looking, (5, 4, 5, 1)).len(), 4, "it looks itself");
     assert_eq!(server.election.state(), Looking);
     assert_eq!(server.hear(5, Leading, (5, 4, 5, 9)), [Decided(Following, (5, 4, 5, 9))]);
+}
+
+/// Once somebody leads, the others are asked again soon: what they said may be from before.
+#[test]
+fn asks_again_when_there_is_a_leader() {
+    let mut server = Server::looking(1);
+    (0..5).for_each(|_| drop(server.timeout()));
+    let next_ms = server.now_ms + 6_400;
+    assert_eq!(server.election.next_deadline_ms(), Some(next_ms));
+    server.hear(2, Following, (3, 0, 5, 7));
+    assert_eq!(server.election.next_deadline_ms(), Some(next_ms));
+    server.hear(3, Leading, (3, 4, 5, 8));
+    assert_eq!(server.election.next_deadline_ms(), Some(server.now_ms + 200));
+    assert_eq!(server.timeout().len(), 2);
+    server.hear(3, Leading, (3, 4, 5, 8));
+    assert_eq!(server.election.next_deadline_ms(), Some(server.now_ms + 400), "which is no news any more");
+    assert_eq!(server.hear(2, Following, (3, 4, 5, 8)), [Decided(Following, (3, 4, 5, 8))]);
 }
 
 /// Votes of those who look and of those who have decided count together in one round.
@@ -107,8 +129,8 @@ fn old_forms() {
     };
     let mut server = Server::looking(1);
     assert_eq!(server.hear_bytes(2, &oldest(1, 0x4_0000_0001)), Some(vec![]));
-    let told = server.hear(3, Leading, (3, 5, 5, 1));
-    assert_eq!(told, [Decided(Following, (3, 5, 5, 1))], "epochs 4 and 5 count together");
+    let told = server.hear(3, Leading, (3, 5, 5, 9));
+    assert_eq!(told, [Decided(Following, (3, 5, 5, 9))], "epochs 4 and 5 count together");
 
     let mut server = Server::looking(1);
     let told = server.hear_bytes(3, &oldest(0, 0x4_0000_0001)).unwrap();

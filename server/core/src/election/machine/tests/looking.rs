@@ -167,19 +167,18 @@ fn one_alone() {
     assert_eq!(server.look(2, 9), [Decided(Leading, (4, 2, 9, 1))]);
 }
 
-/// `totalOrderPredicate`: whose votes weigh nothing is not elected.
+/// `totalOrderPredicate`: whose votes weigh nothing is not elected, and does not insist.
 #[test]
 fn without_weight() {
     let text = "server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\ngroup.1=1:2:3\nweight.3=0\nversion=10";
     let mut server = Server::new(1, text);
     server.look(0, 5);
-    assert_eq!(server.hear(3, Looking, (3, 0, 9, 1)), [], "no better vote, and none that could be told one");
+    assert_eq!(server.hear(3, Looking, (3, 0, 9, 1)), [To(3, Looking, (1, 0, 5, 1))], "no better vote");
     assert_eq!(server.hear(2, Looking, (2, 0, 5, 1)).last(), Some(&Decided(Following, (2, 0, 5, 1))));
     let mut server = Server::new(3, text);
     server.look(0, 9);
-    assert_eq!(server.hear(2, Looking, (2, 0, 5, 1)), [], "its own vote is no one else's, but it is newer");
-    assert_eq!(server.hear(1, Following, (2, 0, 5, 1)), []);
-    assert_eq!(server.hear(2, Leading, (2, 0, 5, 1)), [Decided(Following, (2, 0, 5, 1))]);
+    assert_eq!(server.hear(2, Looking, (2, 0, 5, 1)), [1, 2].map(|to| To(to, Looking, (2, 0, 5, 1))));
+    assert_eq!(server.hear(1, Looking, (2, 0, 5, 1)), [Decided(Following, (2, 0, 5, 1))]);
 }
 
 /// `WorkerReceiver.run`: who has no vote is answered at once, with what was decided last.
@@ -192,7 +191,9 @@ fn answers_those_without_a_vote() {
     let observer = (i64::MIN, i64::MIN, i64::MIN, 1);
     assert_eq!(server.hear(4, Looking, observer), [To(4, Looking, (2, 0, 0, 1))], "itself, as it started");
     assert_eq!(server.hear(99, Following, (1, 0, 0, 0)), [To(99, Looking, (2, 0, 0, 1))], "whatever it says");
-    assert_eq!(server.hear(1, Looking, (3, 1, 7, 1)), [Decided(Following, (3, 1, 7, 1))]);
+    let told = server.hear(1, Looking, (3, 1, 7, 1));
+    let end = (3, 1, 7, 1);
+    assert_eq!(told, [Decided(Following, end), To(4, Following, end), To(99, Following, end)], "they were waiting");
     assert_eq!(server.hear(4, Looking, observer), [To(4, Following, (3, 1, 7, 1))]);
 }
 
