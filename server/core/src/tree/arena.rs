@@ -1,10 +1,10 @@
 //! Where znodes live: numbered slots, linked into families, found by the hash of their path.
 
 use foldhash::fast::FixedState;
-use hashbrown::HashTable;
 use rookeeper_protocol::types::Zxid;
 use std::hash::{BuildHasher, Hasher};
 
+use super::index::Index;
 use super::record;
 
 /// Number of a znode. Reused after the znode is gone.
@@ -20,7 +20,7 @@ const NONE: u32 = u32::MAX;
 /// Slots a chunk: chunks are never moved, so that growing costs no copy of what is there.
 const CHUNK: usize = 4096;
 
-/// Parts of the index. Each grows by itself, so that no single insertion rehashes the whole tree.
+/// Parts of the index. Each grows by itself, so that no single insertion moves the whole of it.
 const SHARDS: usize = 256;
 
 /// A znode: its packed fields and its place among its kin.
@@ -54,7 +54,7 @@ pub(super) struct Arena {
     free: Vec<u32>,
     families: Vec<Family>,
     free_families: Vec<u32>,
-    shards: Vec<HashTable<u32>>,
+    shards: Vec<Index>,
     hash: FixedState,
     count: usize,
 }
@@ -68,7 +68,7 @@ impl Arena {
             free: Vec::new(),
             families: Vec::new(),
             free_families: Vec::new(),
-            shards: (0..SHARDS).map(|_| HashTable::new()).collect(),
+            shards: (0..SHARDS).map(|_| Index::default()).collect(),
             hash: FixedState::with_seed(seed),
             count: 0,
         };
@@ -200,7 +200,7 @@ impl Arena {
         }
         let hash = self.hash(path);
         let shard = &self.shards[shard_of(hash)];
-        shard.find(hash, |id| self.is_at(ZnodeId(*id), path)).map(|id| ZnodeId(*id))
+        shard.find(hash as u32, |id| self.is_at(ZnodeId(id), path)).map(ZnodeId)
     }
 
     /// Compares a znode's path from its end, name by name.
@@ -228,14 +228,7 @@ impl Arena {
         family.first_child = id.0;
         family.count += 1;
         let hash = self.hash(path);
-        // Rehashing must walk to the root for each znode; the shards keep each such walk short.
-        let mut shard = std::mem::take(&mut self.shards[shard_of(hash)]);
-        shard.insert_unique(hash, id.0, |other| {
-            let mut other_path = String::with_capacity(64);
-            self.write_path(ZnodeId(*other), &mut other_path);
-            self.hash(&other_path)
-        });
-        self.shards[shard_of(hash)] = shard;
+        self.shards[shard_of(hash)].insert(hash as u32, id.0);
         self.count += 1;
         id
     }
@@ -243,10 +236,7 @@ impl Arena {
     /// Takes a znode without children out.
     pub(super) fn remove(&mut self, id: ZnodeId, path: &str) {
         let hash = self.hash(path);
-        let shard = &mut self.shards[shard_of(hash)];
-        if let Ok(entry) = shard.find_entry(hash, |other| *other == id.0) {
-            entry.remove();
-        }
+        self.shards[shard_of(hash)].remove(hash as u32, id.0);
         let slot = std::mem::replace(
             self.slot_mut(id),
             Slot { record: Box::default(), parent: NONE, next_sibling: NONE, previous_sibling: NONE, family: NONE },
@@ -269,7 +259,7 @@ impl Arena {
     }
 }
 
-/// The shard of a hash: bits that the table inside does not look at first.
+/// The shard of a hash: bits that the index inside does not look at.
 fn shard_of(hash: u64) -> usize {
     (hash >> 32) as usize % SHARDS
 }
