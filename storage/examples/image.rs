@@ -12,7 +12,7 @@ use std::time::Instant;
 use common::{Times, cpu_us, disk_written_bytes, folder_bytes, rss_mib};
 use rookeeper_storage::error::CallerError;
 use rookeeper_storage::fs::RealFs;
-use rookeeper_storage::kv::rocks::{RocksKv, RocksTuning};
+use rookeeper_storage::kv::rocks::RocksEngine;
 use rookeeper_storage::log::LogOptions;
 use rookeeper_storage::tree::{Delta, ImageEntry};
 use rookeeper_storage::{Replay, Store, StoreOptions};
@@ -40,17 +40,18 @@ impl Replay for Count {
     }
 }
 
-fn open(folder: &Path) -> Store<RealFs, RocksKv> {
+fn open(folder: &Path) -> Store<RealFs, RocksEngine> {
     let options = StoreOptions {
         data_dir: folder.to_path_buf(),
         data_log_dir: folder.to_path_buf(),
         log: LogOptions { force_sync: false, ..LogOptions::default() },
+        server: None,
     };
     let rss = rss_mib();
     let start = Instant::now();
     let mut count = Count::default();
-    let (store, recovered) =
-        Store::open(&RealFs, &options, |path| RocksKv::open(path, RocksTuning::default()), &mut count).unwrap();
+    let (store, recovered) = Store::open(&RealFs, &options, &RocksEngine::default(), &mut count).unwrap();
+    store.image.set_committed(i64::MAX);
     println!(
         "open: {} znodes, {} record bytes in {:?} (image {:?}), memory {} -> {} MiB",
         recovered.image.znodes,
@@ -64,7 +65,7 @@ fn open(folder: &Path) -> Store<RealFs, RocksKv> {
 }
 
 /// Writes `count` znodes, each in its folder of a thousand, `order` giving the one to write.
-fn write(store: &Store<RealFs, RocksKv>, what: &str, count: i64, order: impl Fn(i64) -> i64) {
+fn write(store: &Store<RealFs, RocksEngine>, what: &str, count: i64, order: impl Fn(i64) -> i64) {
     let (start, cpu, disk) = (Instant::now(), cpu_us(), disk_written_bytes());
     let mut zxid = store.image.zxid();
     let mut delta = Delta::new(zxid);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use common::Times;
 use rookeeper_storage::error::CallerError;
 use rookeeper_storage::fs::RealFs;
-use rookeeper_storage::kv::rocks::{RocksKv, RocksTuning};
+use rookeeper_storage::kv::rocks::{RocksEngine, RocksKv};
 use rookeeper_storage::log::{LogOptions, LogWriter};
 use rookeeper_storage::tree::{Delta, Image, ImageEntry};
 use rookeeper_storage::{Replay, Store, StoreOptions};
@@ -89,9 +89,10 @@ fn main() {
     let time = Duration::from_secs(seconds);
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
-    let options = StoreOptions { data_dir: folder.clone(), data_log_dir: folder.clone(), log: LogOptions::default() };
-    let open_kv = |path: &std::path::Path| RocksKv::open(path, RocksTuning::default());
-    let (Store { mut log, image, lock }, _) = Store::open(&RealFs, &options, open_kv, &mut Nothing).unwrap();
+    let log = LogOptions::default();
+    let options = StoreOptions { data_dir: folder.clone(), data_log_dir: folder.clone(), log, server: None };
+    let (store, _) = Store::open(&RealFs, &options, &RocksEngine::default(), &mut Nothing).unwrap();
+    let Store { mut log, image, lock, .. } = store;
     let image = Arc::new(image);
     for round in 1..=2 {
         steady(&mut log, &format!("{round}: alone"), time);

@@ -137,6 +137,74 @@ pub enum StorageError {
         begins_after: i64,
     },
 
+    /// Records were taken back while they were read: the log was truncated, or a snapshot took its place.
+    #[error("the log in {} was cut or begun anew while it was read: begin again", path.display())]
+    LogReplaced {
+        /// Folder of the log.
+        path: PathBuf,
+    },
+
+    /// A snapshot was to take the place of a log to which records were appended meanwhile. Nothing was changed.
+    #[error("the log went on to zxid 0x{last:x} while a snapshot was received to replace it")]
+    LogMoved {
+        /// The last zxid appended.
+        last: i64,
+    },
+
+    /// The log was to be cut before what the image has. Nothing was changed.
+    #[error(
+        "refused to cut the log after zxid 0x{keep:x}: the image is at 0x{image:x} and cannot go back, only be replaced"
+    )]
+    ImageAhead {
+        /// The zxid that was to be the last.
+        keep: i64,
+        /// The image's.
+        image: i64,
+    },
+
+    /// The image was to be brought to a zxid that is not known to be committed. Nothing was written.
+    #[error(
+        "refused to bring the image to zxid 0x{zxid:x}: only what is before 0x{committed:x} is known to be committed"
+    )]
+    NotCommitted {
+        /// The zxid handed in.
+        zxid: i64,
+        /// The last one known to be committed.
+        committed: i64,
+    },
+
+    /// Too many snapshots are being read at once.
+    #[error("{limit} snapshots are being sent already")]
+    TooManyTransfers {
+        /// The limit that was given.
+        limit: usize,
+    },
+
+    /// Epochs that contradict each other or go back. Nothing was written.
+    #[error("refused to write accepted epoch {accepted} and current epoch {current}: {why}")]
+    BadEpochs {
+        /// The accepted epoch handed in.
+        accepted: u32,
+        /// The current epoch handed in.
+        current: u32,
+        /// What is wrong with them.
+        why: String,
+    },
+
+    /// The folder is another member's.
+    #[error(
+        "{} belongs to server {found} of the ensemble, this is server {asked}: correct myid or dataDir, or begin with an empty folder",
+        path.display()
+    )]
+    OtherServer {
+        /// The file that says so.
+        path: PathBuf,
+        /// The server named there.
+        found: i64,
+        /// The server that was to be started.
+        asked: i64,
+    },
+
     /// The caller refused what was read.
     #[error("cannot take what was read from {}: {source}", path.display())]
     Replay {

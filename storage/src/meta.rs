@@ -1,15 +1,15 @@
-//! What a data folder says about itself: its layout, its format version, its owner.
+//! What a data folder says about itself: its layout, its format version, its owner, and the epochs of its owner.
 //!
 //! ```text
-//! <dataDir>/rookeeper/FORMAT        three lines: what this is, "format 1", "store " and 16 hexadecimal digits
+//! <dataDir>/rookeeper/FORMAT        what this is, format version, identity; of a member also its id and epochs
 //! <dataDir>/rookeeper/LOCK          held while a process has the folder open; its process id for messages
-//! <dataDir>/rookeeper/image/        the image
+//! <dataDir>/rookeeper/image/        the image, image-1 and so on after the first snapshot that a leader sent
 //! <dataLogDir>/rookeeper/LOCK       the same, if this is another folder
 //! <dataLogDir>/rookeeper/log/       the log's segments
 //! ```
 //!
 //! `FORMAT` is written last when a store is made. Where it stands, log and image both exist; where it does not, there is
-//! nothing, or what an interrupted creation left.
+//! nothing, or what an interrupted creation left. It is only ever replaced whole.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -28,8 +28,9 @@ pub const LOCK_FILE: &str = "LOCK";
 pub const FORMAT_VERSION: u32 = 1;
 
 const TITLE: &str = "rookeeper data folder";
-/// A format file is three short lines; more is none.
-const FORMAT_BYTES_MAX: usize = 256;
+const FORMAT_NEW: &str = "FORMAT.new";
+/// A format file is a few short lines; more is none.
+const FORMAT_BYTES_MAX: usize = 512;
 
 /// Identity of a store, the same in its format file, its image and its log: folders of two servers cannot be mixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,11 +42,35 @@ impl fmt::Display for StoreId {
     }
 }
 
+/// The two epochs of a member (ZAB; Java's files `acceptedEpoch` and `currentEpoch`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Epochs {
+    /// The newest epoch that this server has promised to join; no leader of an older one is followed.
+    pub accepted: u32,
+    /// The epoch whose leader this server has synchronized with last.
+    pub current: u32,
+}
+
+/// What the format file says of its owner as a member of an ensemble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Member {
+    /// Java's myid, if it was known when the epochs were written.
+    pub(crate) server: Option<i64>,
+    pub(crate) epochs: Epochs,
+}
+
+/// All that the format file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Format {
+    pub(crate) store: StoreId,
+    /// `None` if this store was never a member's.
+    pub(crate) member: Option<Member>,
+}
+
 /// Where things are.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     pub(crate) root: PathBuf,
-    pub(crate) image: PathBuf,
     pub(crate) log_root: PathBuf,
     pub(crate) log: PathBuf,
 }
@@ -54,16 +79,71 @@ impl Layout {
     pub(crate) fn new(data_dir: &Path, data_log_dir: &Path) -> Self {
         let root = data_dir.join(DATA_FOLDER);
         let log_root = data_log_dir.join(DATA_FOLDER);
-        Self { image: root.join("image"), log: log_root.join("log"), root, log_root }
+        Self { log: log_root.join("log"), root, log_root }
     }
 
     pub(crate) fn format_file(&self) -> PathBuf {
         self.root.join(FORMAT_FILE)
     }
+
+    /// What an interrupted change of the format file leaves.
+    pub(crate) fn format_new(&self) -> PathBuf {
+        self.root.join(FORMAT_NEW)
+    }
+
+    /// Folder of an image. The log names the one that counts.
+    pub(crate) fn image(&self, number: u32) -> PathBuf {
+        self.root.join(image_name(number))
+    }
+
+    /// Numbers of the images of which there is a folder, rising.
+    pub(crate) fn images<F: Fs>(&self, fs: &F) -> Result<Vec<u32>> {
+        let names = fs.list(&self.root).map_err(StorageError::io("list", &self.root))?;
+        let number = |name: &String| match name.strip_prefix("image")? {
+            "" => Some(0),
+            rest => rest.strip_prefix('-')?.parse().ok().filter(|&number| *name == image_name(number)),
+        };
+        let mut numbers: Vec<u32> = names.iter().filter_map(number).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+}
+
+fn image_name(number: u32) -> String {
+    if number == 0 { "image".to_owned() } else { format!("image-{number}") }
+}
+
+impl Format {
+    /// Three lines, and four more for a member, the last of which is the checksum of those before.
+    fn text(&self) -> String {
+        let mut text = format!("{TITLE}\nformat {FORMAT_VERSION}\nstore {}\n", self.store);
+        if let Some(Member { server, epochs }) = self.member {
+            let server = server.map_or("-".to_owned(), |server| server.to_string());
+            text += &format!("server {server}\naccepted {}\ncurrent {}\n", epochs.accepted, epochs.current);
+            text += &format!("crc32c {:08x}\n", crc32c::crc32c(text.as_bytes()));
+        }
+        text
+    }
+
+    /// Reads what [`Self::text`] writes, and nothing else: whatever it writes otherwise for what was read is damage.
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines().skip(2);
+        let mut value = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
+        let store = StoreId(u64::from_str_radix(value("store")?, 16).ok()?);
+        let member = match value("server") {
+            None => None,
+            Some(server) => Some(Member {
+                server: if server == "-" { None } else { Some(server.parse().ok()?) },
+                epochs: Epochs { accepted: value("accepted")?.parse().ok()?, current: value("current")?.parse().ok()? },
+            }),
+        };
+        let format = Self { store, member };
+        (format.text() == text).then_some(format)
+    }
 }
 
 /// Reads the format file; `None` if there is none.
-pub(crate) fn read_format<F: Fs>(fs: &F, layout: &Layout) -> Result<Option<StoreId>> {
+pub(crate) fn read_format<F: Fs>(fs: &F, layout: &Layout) -> Result<Option<Format>> {
     let path = layout.format_file();
     let bytes = match read_small(fs, &path, FORMAT_BYTES_MAX) {
         Ok(bytes) => bytes,
@@ -74,34 +154,35 @@ pub(crate) fn read_format<F: Fs>(fs: &F, layout: &Layout) -> Result<Option<Store
     let mut lines = text.lines();
     let title = lines.next();
     let version = lines.next().and_then(|line| line.strip_prefix("format ")?.parse::<u32>().ok());
+    let damaged = |what| Err(StorageError::damaged(&path, 0, what, "restore it, or use another dataDir"));
     match (title, version) {
-        (Some(TITLE), Some(FORMAT_VERSION)) => {}
-        (Some(TITLE), Some(found)) => {
-            return Err(StorageError::UnknownFormat { path, found, known: FORMAT_VERSION });
-        }
-        _ => return Err(not_a_format(&path)),
+        (Some(TITLE), Some(FORMAT_VERSION)) => match Format::parse(&text) {
+            Some(format) => Ok(Some(format)),
+            None => damaged("its lines are not what was written"),
+        },
+        (Some(TITLE), Some(found)) => Err(StorageError::UnknownFormat { path, found, known: FORMAT_VERSION }),
+        _ => damaged("it does not tell a format version"),
     }
-    let store = lines.next().and_then(|line| u64::from_str_radix(line.strip_prefix("store ")?, 16).ok());
-    store.map(|store| Some(StoreId(store))).ok_or_else(|| not_a_format(&path))
 }
 
-fn not_a_format(path: &Path) -> StorageError {
-    StorageError::damaged(path, 0, "it does not tell a format version", "restore it, or use another dataDir")
-}
-
-/// Writes the format file: it is there whole or not at all.
-pub(crate) fn write_format<F: Fs>(fs: &F, layout: &Layout, store: StoreId) -> Result<()> {
-    let path = layout.format_file();
-    let new = layout.root.join("FORMAT.new");
-    if fs.exists(&new).map_err(StorageError::io("read", &new))? {
-        fs.remove(&new).map_err(StorageError::io("remove", &new))?;
-    }
-    let text = format!("{TITLE}\nformat {FORMAT_VERSION}\nstore {store}\n");
+/// Writes the format file: a crash leaves the old one or the new one.
+pub(crate) fn write_format<F: Fs>(fs: &F, layout: &Layout, format: &Format) -> Result<()> {
+    remove_format_new(fs, layout)?;
+    let (path, new) = (layout.format_file(), layout.format_new());
     let mut file = fs.create(&new).map_err(StorageError::io("create", &new))?;
-    file.write_at(text.as_bytes(), 0).map_err(StorageError::io("write", &new))?;
+    file.write_at(format.text().as_bytes(), 0).map_err(StorageError::io("write", &new))?;
     file.flush().map_err(StorageError::io("flush", &new))?;
     fs.rename(&new, &path).map_err(StorageError::io("rename", &new))?;
     fs.sync_dir(&layout.root).map_err(StorageError::io("flush", &layout.root))
+}
+
+/// Removes what an interrupted change of the format file left.
+pub(crate) fn remove_format_new<F: Fs>(fs: &F, layout: &Layout) -> Result<()> {
+    let new = layout.format_new();
+    if fs.exists(&new).map_err(StorageError::io("read", &new))? {
+        fs.remove(&new).map_err(StorageError::io("remove", &new))?;
+    }
+    Ok(())
 }
 
 /// Locks of the folders that make a store.
@@ -128,4 +209,32 @@ fn lock_folder<F: Fs>(fs: &F, folder: &Path) -> Result<F::Lock> {
         LockError::Held(pid) => StorageError::Locked { path, pid },
         LockError::Io(e) => StorageError::io("lock", &path)(e),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back_and_nothing_else_does() {
+        let member = |server| Some(Member { server, epochs: Epochs { accepted: u32::MAX, current: 7 } });
+        for member in [None, member(None), member(Some(3)), member(Some(i64::MIN))] {
+            let format = Format { store: StoreId(0x0123_4567_89ab_cdef), member };
+            let text = format.text();
+            assert_eq!(Format::parse(&text), Some(format), "{text}");
+            assert!(text.len() <= FORMAT_BYTES_MAX);
+            // The identity of a store that was never a member's has no checksum: log and image bear it too.
+            for bit in (0..text.len() * 8).filter(|_| member.is_some()) {
+                let mut bytes = text.clone().into_bytes();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                let read = String::from_utf8(bytes).ok().and_then(|text| Format::parse(&text));
+                assert_eq!(read, None, "bit {bit} of {text}");
+            }
+            for len in 0..text.len() {
+                let read = Format::parse(&text[..len]);
+                assert!(read.is_none() || read.is_some_and(|read| read.member.is_none()), "{len} bytes of {text}");
+            }
+        }
+    }
 }

@@ -11,9 +11,9 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{Machine, ModelStore, Rng, payload};
-use rookeeper_storage::StorageError;
 use rookeeper_storage::fs::{CrashLuck, Fault};
 use rookeeper_storage::tree::Delta;
+use rookeeper_storage::{Epochs, StorageError};
 
 type Records = Vec<(i64, Vec<u8>)>;
 type Znodes = BTreeMap<String, Vec<u8>>;
@@ -30,6 +30,13 @@ struct World {
     only_killed: bool,
     /// The image after each delta since the one that is known to be durable.
     images: Vec<(i64, Znodes)>,
+    /// A snapshot that was about to take the place of everything, and the records behind it.
+    installing: Option<(i64, Znodes, Records)>,
+    /// `certain` has all that the log has after this zxid.
+    known_after: i64,
+    epochs: Epochs,
+    /// Epochs that may have been written.
+    possible_epochs: Epochs,
     tally: Tally,
 }
 
@@ -45,6 +52,11 @@ struct Tally {
     purged: u64,
     recycled: u64,
     truncated: u64,
+    installed: u64,
+    half_installed: u64,
+    found_installed: u64,
+    epochs_lost: u64,
+    held: u64,
 }
 
 impl World {
@@ -61,6 +73,10 @@ impl World {
             last_zxid: 0,
             only_killed: false,
             images,
+            installing: None,
+            known_after: 0,
+            epochs: Epochs::default(),
+            possible_epochs: Epochs::default(),
             tally: Tally::default(),
         }
     }
@@ -87,11 +103,14 @@ impl World {
             Ok((store, recovered, seen)) => {
                 self.tally.starts += 1;
                 self.tally.torn += u64::from(recovered.torn.is_some());
+                self.check_epochs(recovered.epochs.unwrap_or_default());
+                self.choose(recovered.image_zxid);
                 self.check_image(recovered.image_zxid, &seen.znodes);
                 self.check_records(recovered.image_zxid, &seen.records);
                 assert_eq!(recovered.last_zxid, seen.records.last().map_or(recovered.image_zxid, |(zxid, _)| *zxid));
                 assert_eq!(store.log.last_zxid(), recovered.last_zxid);
                 self.last_zxid = recovered.last_zxid;
+                self.known_after = recovered.image_zxid;
                 Some(store)
             }
             Err(error) => {
@@ -101,6 +120,29 @@ impl World {
                 None
             }
         }
+    }
+
+    fn check_epochs(&mut self, found: Epochs) {
+        assert!(found == self.epochs || found == self.possible_epochs, "{found:?}");
+        self.tally.epochs_lost += u64::from(found != self.possible_epochs);
+        (self.epochs, self.possible_epochs) = (found, found);
+    }
+
+    /// A snapshot that was being taken in is there as a whole, or everything is as it was.
+    fn choose(&mut self, image_zxid: i64) {
+        let Some((zxid, znodes, records)) = self.installing.take() else { return };
+        self.tally.half_installed += 1;
+        if zxid == image_zxid {
+            self.tally.found_installed += 1;
+            self.install_is_done(zxid, znodes, records);
+        }
+    }
+
+    fn install_is_done(&mut self, zxid: i64, znodes: Znodes, records: Records) {
+        self.images = vec![(zxid, znodes)];
+        self.known_after = zxid;
+        self.last_zxid = records.last().map_or(zxid, |(zxid, _)| *zxid);
+        (self.certain, self.possible) = (records, vec![]);
     }
 
     fn check_image(&mut self, zxid: i64, znodes: &Znodes) {
@@ -128,7 +170,7 @@ impl World {
         if self.rng.one_in(60) {
             self.arm(4);
         }
-        match self.rng.below(20) {
+        match self.rng.below(23) {
             0..=11 => {
                 let most = if self.rng.one_in(5) { 60 } else { 4 };
                 let count = 1 + self.rng.below(most);
@@ -156,14 +198,26 @@ impl World {
                 let durable = self.images[0].0;
                 self.tally.purged += store.log.retire(durable).remove()? as u64;
             }
+            20 => self.purge_while_held(store)?,
+            // Seldom, since what came before is forgotten with it.
+            21 if self.rng.one_in(4) => self.install(store)?,
+            21 => {}
+            22 => {
+                let Epochs { accepted, current } = self.epochs;
+                let accepted = accepted + self.rng.below(2) as u32;
+                let current = current.max(accepted - self.rng.below(2).min(accepted.into()) as u32);
+                self.possible_epochs = Epochs { accepted, current };
+                store.epochs.set(self.possible_epochs)?;
+                self.epochs = self.possible_epochs;
+            }
             17 => {
                 store.log.roll()?;
                 self.flushed();
             }
             18 => {
-                let records = store.log.read_after(store.log.last_zxid().min(self.image_zxid()));
-                let mut reader = records?;
-                while reader.next()?.is_some() {}
+                let from = self.image_zxid().min(store.log.last_zxid());
+                let mut reader = store.log.history().read_after(from)?;
+                while reader.next_piece(i64::MAX, 10_000)?.is_some() {}
             }
             _ => {
                 let newest = self.certain.len() as u64;
@@ -174,12 +228,72 @@ impl World {
                 let kept = self.certain.iter().take_while(|(zxid, _)| *zxid <= keep).count();
                 let taken = self.certain.split_off(kept);
                 self.possible.splice(..0, taken);
-                store.log.truncate(keep)?;
+                store.log.truncate(keep, &store.image)?;
                 self.possible.clear();
                 self.last_zxid = store.log.last_zxid();
                 self.tally.truncated += 1;
             }
         }
+        Ok(())
+    }
+
+    /// Whoever holds the log gets everything behind his zxid, and nothing else, though it is purged meanwhile.
+    fn purge_while_held(&mut self, store: &mut ModelStore) -> Result<(), StorageError> {
+        let from = store.log.begins_after();
+        let newest = store.log.history().last_zxid();
+        let after = from + self.rng.below((newest - from + 1) as u64) as i64;
+        let hold = store.log.history().hold_after(after)?;
+        self.tally.purged += store.log.retire(self.images[0].0).remove()? as u64;
+        let mut reader = hold.read_after(after)?;
+        let mut read = Records::new();
+        while let Some(piece) = reader.next_piece(i64::MAX, 3000)? {
+            read.extend(piece.iter().map(|(zxid, record)| (zxid, record.to_vec())));
+        }
+        // What was in the image at the last start is not kept here to be compared.
+        let known = after.max(self.known_after);
+        read.retain(|(zxid, _)| *zxid > known);
+        let is_wanted = |record: &&(i64, Vec<u8>)| record.0 > known;
+        let certain = self.certain.iter().filter(is_wanted).count();
+        assert!(read.len() >= certain, "flushed records are missing behind {after}");
+        // A segment that was full has flushed some more.
+        let all = self.certain.iter().chain(&self.possible).filter(is_wanted);
+        assert!(read.iter().eq(all.take(read.len())), "another history behind {after}");
+        self.tally.held += 1;
+        Ok(())
+    }
+
+    /// Takes in a snapshot, perhaps after another was given up.
+    fn install(&mut self, store: &mut ModelStore) -> Result<(), StorageError> {
+        let zxid = self.last_zxid + 100 + self.rng.below(100) as i64;
+        let znodes: Znodes = (0..self.rng.below(30)).map(|n| (format!("/{n}"), payload(zxid + n as i64))).collect();
+        let records: Records = (1..=self.rng.below(40) as i64).map(|n| (zxid + n, payload(zxid + n))).collect();
+        self.installing = Some((zxid, znodes.clone(), records.clone()));
+        if self.rng.one_in(3) {
+            self.arm(20);
+        }
+        let receiving = store.installer.begin(&store.log)?;
+        for (path, record) in &znodes {
+            let mut part = Delta::default();
+            part.put_znode(path, record)?;
+            receiving.add(&part)?;
+        }
+        if self.rng.one_in(4) {
+            self.installing = None;
+            return receiving.discard();
+        }
+        let mut received = receiving.complete(zxid, &store.log)?;
+        for (zxid, record) in &records {
+            received.append(*zxid, record)?;
+        }
+        if self.rng.one_in(4) {
+            self.installing = None;
+            return Ok(());
+        }
+        received.switch(&mut store.log, &mut store.image)?;
+        store.image.set_committed(i64::MAX);
+        self.installing = None;
+        self.install_is_done(zxid, znodes, records);
+        self.tally.installed += 1;
         Ok(())
     }
 
@@ -232,7 +346,7 @@ impl World {
         assert_eq!(store.log.append(next, b"x").unwrap_err().to_string(), failure);
         assert_eq!(store.log.flush().unwrap_err().to_string(), failure);
         assert_eq!(store.log.roll().unwrap_err().to_string(), failure);
-        assert_eq!(store.log.truncate(0).unwrap_err().to_string(), failure);
+        assert_eq!(store.log.truncate(0, &store.image).unwrap_err().to_string(), failure);
     }
 
     fn end(&mut self, store: ModelStore) {
@@ -285,6 +399,11 @@ fn run_all(seeds: u64, force_sync: bool) -> Tally {
         sum.purged += tally.purged;
         sum.recycled += tally.recycled;
         sum.truncated += tally.truncated;
+        sum.installed += tally.installed;
+        sum.half_installed += tally.half_installed;
+        sum.found_installed += tally.found_installed;
+        sum.epochs_lost += tally.epochs_lost;
+        sum.held += tally.held;
     }
     sum
 }
@@ -296,6 +415,8 @@ fn nothing_flushed_is_lost_and_nothing_half_is_kept() {
     assert!(tally.torn > 100 && tally.survived_unflushed > 100 && tally.lost_unflushed > 100, "{tally:?}");
     assert!(tally.failed_calls > 100 && tally.failed_starts > 100, "{tally:?}");
     assert!(tally.purged > 100 && tally.recycled > 100 && tally.truncated > 100, "{tally:?}");
+    assert!(tally.installed > 100 && tally.held > 100 && tally.epochs_lost > 20, "{tally:?}");
+    assert!(tally.found_installed > 20 && tally.half_installed > tally.found_installed + 20, "{tally:?}");
 }
 
 #[test]

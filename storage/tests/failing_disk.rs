@@ -4,12 +4,14 @@
 
 mod common;
 
+use std::path::Path;
+
 use common::{Machine, payload};
-use rookeeper_storage::StorageError;
 use rookeeper_storage::fs::{CrashLuck, Fault};
-use rookeeper_storage::kv::model::{ModelDisk, ModelKv};
-use rookeeper_storage::kv::{Batch, Kv};
+use rookeeper_storage::kv::model::ModelDisk;
+use rookeeper_storage::kv::{Batch, Kv, KvEngine};
 use rookeeper_storage::tree::Delta;
+use rookeeper_storage::{Epochs, StorageError};
 
 #[test]
 fn a_full_disk_ends_the_log_and_room_brings_it_back() {
@@ -118,9 +120,23 @@ fn a_failed_image_answers_its_failure_for_ever() {
 }
 
 #[test]
+fn failed_epochs_answer_their_failure_for_ever() {
+    for call in 0..5 {
+        let machine = Machine::new(8192);
+        let (mut store, ..) = machine.open().unwrap();
+        machine.fs.fail(Fault::Stop(call));
+        let failure = store.epochs.set(Epochs { accepted: 1, current: 0 }).unwrap_err().to_string();
+        // The disk works again, but nobody knows what is on it.
+        machine.fs.fail(Fault::Stop(u64::MAX));
+        assert_eq!(store.epochs.get(), None);
+        assert_eq!(store.epochs.set(Epochs { accepted: 1, current: 0 }).unwrap_err().to_string(), failure);
+    }
+}
+
+#[test]
 fn the_double_of_the_image_fails_on_the_call_it_was_told() {
     let disk = ModelDisk::new();
-    let kv = ModelKv::open(&disk);
+    let kv = disk.open(Path::new("/image")).unwrap();
     let mut batch = Batch::default();
     batch.put(|key| key.push(1), b"one");
     disk.fail_after(1);

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use common::{Rng, Seen, payload};
 use rookeeper_storage::fs::RealFs;
-use rookeeper_storage::kv::rocks::{RocksKv, RocksTuning};
-use rookeeper_storage::kv::{Batch, Kv};
+use rookeeper_storage::kv::rocks::RocksEngine;
+use rookeeper_storage::kv::{Batch, Kv, KvEngine};
 use rookeeper_storage::log::LogOptions;
 use rookeeper_storage::tree::Delta;
 use rookeeper_storage::{Recovered, Result, Store, StoreOptions};
@@ -28,12 +28,12 @@ fn run(program: &str, args: &[&str]) {
     assert!(status.success(), "{program} {args:?}: {status}");
 }
 
-fn open(dir: &Path) -> Result<(Store<RealFs, RocksKv>, Recovered, Seen)> {
+fn open(dir: &Path) -> Result<(Store<RealFs, RocksEngine>, Recovered, Seen)> {
     let log = LogOptions { segment_bytes: 64 << 20, force_sync: true };
-    let options = StoreOptions { data_dir: dir.to_path_buf(), data_log_dir: dir.to_path_buf(), log };
+    let options = StoreOptions { data_dir: dir.to_path_buf(), data_log_dir: dir.to_path_buf(), log, server: None };
     let mut seen = Seen::default();
-    let (store, recovered) =
-        Store::open(&RealFs, &options, |path| RocksKv::open(path, RocksTuning::default()), &mut seen)?;
+    let (store, recovered) = Store::open(&RealFs, &options, &RocksEngine::default(), &mut seen)?;
+    store.image.set_committed(i64::MAX);
     Ok((store, recovered, seen))
 }
 
@@ -71,9 +71,41 @@ fn store_on_a_full_disk(dir: &Path) {
     store.log.flush().unwrap();
 }
 
+/// A snapshot that does not fit: everything is as it was, and goes on once the snapshot is given up.
+fn snapshot_on_a_full_disk(dir: &Path) {
+    let (mut store, ..) = open(dir).unwrap();
+    for zxid in 1..=1000 {
+        store.log.append(zxid, &payload(zxid)).unwrap();
+    }
+    store.log.flush().unwrap();
+    let receiving = store.installer.begin(&store.log).unwrap();
+    let mut rng = Rng(4);
+    let mut part = Delta::default();
+    let mut znodes = 0;
+    let error = loop {
+        part.restart(0);
+        for _ in 0..100 {
+            znodes += 1;
+            let record: Vec<u8> = (0..64).flat_map(|_| rng.next().to_le_bytes()).collect();
+            part.put_znode(&format!("/n{znodes}"), &record).unwrap();
+        }
+        if let Err(error) = receiving.add(&part) {
+            break error;
+        }
+    };
+    println!("full after {znodes} znodes of a snapshot: {error}");
+    assert!(error.is_disk_full(), "{error}");
+    receiving.discard().unwrap();
+    store.log.append(1001, b"there is room again").unwrap();
+    store.log.flush().unwrap();
+    drop(store);
+    let (_, recovered, seen) = open(dir).unwrap();
+    assert_eq!((recovered.image_zxid, recovered.last_zxid, seen.records.len()), (0, 1001, 1001));
+}
+
 /// The image alone: RocksDB writes out in threads of its own and would rather wait than fail.
 fn image_on_a_full_disk(dir: &Path, flush_each: bool) {
-    let kv = RocksKv::open(dir, RocksTuning::default()).unwrap();
+    let kv = RocksEngine::default().open(dir).unwrap();
     let mut rng = Rng(3);
     let mut n = 0_u64;
     let error = loop {
@@ -108,6 +140,7 @@ fn main() {
         let dir = args.next().expect("a folder");
         let dir = Path::new(&dir);
         on_a_small_disk(dir, store_on_a_full_disk);
+        on_a_small_disk(dir, snapshot_on_a_full_disk);
         on_a_small_disk(dir, |dir| image_on_a_full_disk(dir, false));
         on_a_small_disk(dir, |dir| image_on_a_full_disk(dir, true));
         return;

@@ -4,9 +4,12 @@
 
 mod common;
 
+use std::ops::ControlFlow;
+use std::path::Path;
+
 use common::Rng;
 use rookeeper_storage::kv::model::{ModelDisk, ModelKv};
-use rookeeper_storage::kv::{Batch, Kv, KvSnapshot};
+use rookeeper_storage::kv::{Batch, Kv, KvEngine, KvSnapshot};
 
 /// A disk on which a store lies, and which can crash.
 trait Place {
@@ -22,7 +25,7 @@ impl Place for Model {
     type Kv = ModelKv;
 
     fn open(&self) -> ModelKv {
-        ModelKv::open(&self.0)
+        self.0.open(Path::new("/image")).unwrap()
     }
 
     fn crash(&mut self, _kv: ModelKv) {
@@ -41,9 +44,9 @@ fn delete(batch: &mut Batch, key: &str) {
 
 fn all(view: &impl KvSnapshot, from: &str, to: &str) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
-    view.scan(from.as_bytes()..to.as_bytes(), &mut |key, value| {
+    view.scan(from.as_bytes()..to.as_bytes(), 1 << 30, &mut |key, value| {
         found.push((String::from_utf8(key.to_vec())?, value.to_vec()));
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     })
     .unwrap();
     found
@@ -72,7 +75,7 @@ fn batches_apply_in_order_and_scans_keep_to_their_range<P: Place>(place: &mut P)
     assert!(kv.usage().disk_bytes > 0);
     // The visitor's error ends the scan and comes back.
     let mut seen = 0;
-    let error = kv.snapshot().scan(b"a".as_slice()..b"z".as_slice(), &mut |_, _| {
+    let error = kv.snapshot().scan(b"a".as_slice()..b"z".as_slice(), 0, &mut |_, _| {
         seen += 1;
         Err("enough".into())
     });
@@ -101,6 +104,23 @@ fn snapshots_stay<P: Place>(place: &mut P) {
     assert_eq!(all(&snapshot, "s", "t"), [("s1".to_owned(), b"old".to_vec())]);
     assert_eq!(snapshot.get(b"s2").unwrap(), None);
     assert_eq!(all(&kv.snapshot(), "s", "t").len(), 2);
+}
+
+/// What was removed is gone, whole or half or never there, and the folder can be used again.
+fn removed_stores_are_gone<E: KvEngine>(engine: &E, dir: &Path, make_dir: impl Fn(&Path)) {
+    engine.remove(dir).unwrap();
+    for _ in 0..2 {
+        make_dir(dir);
+        let kv = engine.open(dir).unwrap();
+        assert_eq!(kv.get(b"a").unwrap(), None);
+        let mut batch = Batch::default();
+        put(&mut batch, "a", b"1");
+        kv.write(&batch).unwrap();
+        kv.flush().unwrap();
+        drop(kv);
+        engine.remove(dir).unwrap();
+        engine.remove(dir).unwrap();
+    }
 }
 
 /// Every batch sets all keys to its number: after a crash they must agree on one.
@@ -151,6 +171,7 @@ fn the_double_keeps_the_rules() {
     let mut place = Model(ModelDisk::new(), Rng(5));
     batches_apply_in_order_and_scans_keep_to_their_range(&mut place);
     snapshots_stay(&mut place);
+    removed_stores_are_gone(&place.0, Path::new("/other"), |_| {});
     a_crash_leaves_a_batch_boundary(&mut place, 200, 40, 16);
 }
 
@@ -158,7 +179,7 @@ fn the_double_keeps_the_rules() {
 mod rocks {
     use std::path::PathBuf;
 
-    use rookeeper_storage::kv::rocks::{RocksKv, RocksTuning};
+    use rookeeper_storage::kv::rocks::{RocksEngine, RocksKv};
 
     use super::*;
 
@@ -177,7 +198,7 @@ mod rocks {
         type Kv = RocksKv;
 
         fn open(&self) -> RocksKv {
-            RocksKv::open(&self.path(), RocksTuning::default()).unwrap()
+            RocksEngine::default().open(&self.path()).unwrap()
         }
 
         /// What a kill leaves is what the files hold at one moment: they are copied away under the open database.
@@ -216,6 +237,19 @@ mod rocks {
     }
 
     #[test]
+    fn rocksdb_removes_what_is_left() {
+        let place = place();
+        let dir = place.path();
+        removed_stores_are_gone(&RocksEngine::default(), &dir, |dir| std::fs::create_dir_all(dir).unwrap());
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
+        // What an interrupted removal leaves is no database any more.
+        drop(place.open());
+        std::fs::remove_file(dir.join("CURRENT")).unwrap();
+        RocksEngine::default().remove(&dir).unwrap();
+        std::fs::remove_dir(&dir).unwrap();
+    }
+
+    #[test]
     fn rocksdb_leaves_a_batch_boundary() {
         a_crash_leaves_a_batch_boundary(&mut place(), 6, 1500, 600);
     }
@@ -223,15 +257,15 @@ mod rocks {
     #[test]
     fn rocksdb_read_only_changes_nothing_and_creates_nothing() {
         let place = place();
-        let read_only = RocksTuning { read_only: true, ..RocksTuning::default() };
-        assert!(RocksKv::open(&place.path(), read_only).is_err());
+        let read_only = RocksEngine { read_only: true, ..RocksEngine::default() };
+        assert!(read_only.open(&place.path()).is_err());
         let kv = place.open();
         let mut batch = Batch::default();
         put(&mut batch, "a", b"1");
         kv.write(&batch).unwrap();
         kv.flush().unwrap();
         drop(kv);
-        let kv = RocksKv::open(&place.path(), read_only).unwrap();
+        let kv = read_only.open(&place.path()).unwrap();
         assert_eq!(kv.get(b"a").unwrap(), Some(b"1".to_vec()));
         assert!(kv.write(&batch).is_err());
         // The failure is answered for ever.

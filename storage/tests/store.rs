@@ -6,28 +6,12 @@ mod common;
 
 use std::path::Path;
 
-use common::{Machine, Seen, payload};
+use common::{Machine, Seen, delta, payload, write};
 use rookeeper_storage::fs::{CrashLuck, Fs, FsFile};
 use rookeeper_storage::kv::model::ModelDisk;
 use rookeeper_storage::tree::Delta;
 use rookeeper_storage::verify::verify;
 use rookeeper_storage::{FORMAT_FILE, StorageError};
-
-fn delta(zxid: i64) -> Delta {
-    let mut delta = Delta::new(zxid);
-    delta.put_znode("/", b"root").unwrap();
-    delta.put_znode(&format!("/n{zxid}"), &payload(zxid)).unwrap();
-    delta.put_session(zxid, 4000);
-    delta.put_blob("digest", &zxid.to_le_bytes());
-    delta
-}
-
-fn write(store: &mut common::ModelStore, zxids: std::ops::RangeInclusive<i64>) {
-    for zxid in zxids {
-        store.log.append(zxid, &payload(zxid)).unwrap();
-        store.log.flush().unwrap();
-    }
-}
 
 #[test]
 fn a_start_gets_the_image_and_then_the_records_after_it() {
@@ -69,7 +53,7 @@ fn purged_segments_are_gone_and_not_missed() {
     let gone = store.log.retire(safe).remove().unwrap();
     assert!(gone >= 3 && machine.segments().len() == before - gone);
     assert!(store.log.begins_after() <= 50);
-    assert!(matches!(store.log.read_after(0), Err(StorageError::NotInLog { asked: 0, .. })));
+    assert!(matches!(store.log.history().read_after(0), Err(StorageError::NotInLog { asked: 0, .. })));
     machine.fs.crash(CrashLuck::Forget);
     machine.disk.crash(0);
     let (_, recovered, seen) = machine.open().unwrap();
@@ -97,21 +81,6 @@ fn a_purged_segment_is_used_again_and_the_disk_does_not_fill() {
     assert!(store.log.disk_bytes().unwrap() <= used);
     drop(store);
     assert_eq!(machine.open().unwrap().1.last_zxid, 2000);
-}
-
-#[test]
-fn the_log_is_read_while_it_is_written() {
-    let machine = Machine::new(4096);
-    let (mut store, ..) = machine.open().unwrap();
-    write(&mut store, 1..=30);
-    store.log.append(31, &payload(31)).unwrap();
-    let mut reader = store.log.read_after(17).unwrap();
-    write(&mut store, 32..=60);
-    for zxid in 18..=31 {
-        assert_eq!(reader.next().unwrap(), Some((zxid, &*payload(zxid))));
-    }
-    assert_eq!(reader.next().unwrap(), None);
-    assert_eq!(reader.next().unwrap(), None);
 }
 
 #[test]
@@ -253,7 +222,7 @@ fn truncate_takes_the_newest_back() {
         let machine = Machine::new(4096);
         let (mut store, ..) = machine.open().unwrap();
         write(&mut store, 1..=40);
-        store.log.truncate(keep).unwrap();
+        store.log.truncate(keep, &store.image).unwrap();
         let kept = keep.min(40);
         assert_eq!(store.log.last_zxid(), kept);
         // Other records follow, as a new leader would send them.
@@ -269,32 +238,13 @@ fn truncate_takes_the_newest_back() {
 }
 
 #[test]
-fn a_log_that_begins_anew_forgets_the_old_one() {
-    let machine = Machine::new(4096);
-    let (mut store, ..) = machine.open().unwrap();
-    write(&mut store, 1..=40);
-    store.image.apply(&mut delta(1000)).unwrap();
-    store.image.flush().unwrap();
-    store.log.begin_anew(1000).unwrap();
-    write(&mut store, 1001..=1003);
-    assert_eq!(machine.segments().len(), 1);
-    drop(store);
-    let (_, recovered, seen) = machine.open().unwrap();
-    assert_eq!((recovered.image_zxid, recovered.last_zxid, seen.records.len()), (1000, 1003, 3));
-}
-
-#[test]
 fn verify_reads_everything_and_changes_nothing() {
     let machine = Machine::new(4096);
     let (mut store, ..) = machine.open().unwrap();
     write(&mut store, 1..=40);
     store.image.apply(&mut delta(20)).unwrap();
     store.image.flush().unwrap();
-    let check = |machine: &Machine| {
-        let disk = machine.disk.clone();
-        let open = |_: &Path| Ok(rookeeper_storage::kv::model::ModelKv::open(&disk));
-        verify(&machine.fs, &machine.options(), open, &mut Seen::default())
-    };
+    let check = |machine: &Machine| verify(&machine.fs, &machine.options(), &machine.disk, &mut Seen::default());
     assert!(matches!(check(&machine), Err(StorageError::Locked { .. })));
     drop(store);
     let contents = |machine: &Machine| -> Vec<Vec<u8>> {

@@ -1,14 +1,13 @@
 //! From a data folder to a tree and its sessions.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use rookeeper_core::tree::{ChangeLog, Loader, Tree, TreeRules};
 use rookeeper_protocol::txn::{LogEntry, Txn};
 use rookeeper_protocol::types::{SessionId, Zxid};
 use rookeeper_storage::error::CallerError;
 use rookeeper_storage::fs::RealFs;
-use rookeeper_storage::kv::rocks::{RocksKv, RocksTuning};
+use rookeeper_storage::kv::rocks::RocksEngine;
 use rookeeper_storage::log::LogOptions;
 use rookeeper_storage::tree::ImageEntry;
 use rookeeper_storage::verify::Verified;
@@ -18,7 +17,7 @@ use super::znode_record::Decoder;
 use crate::config::ServerConfig;
 
 /// The store on a real disk.
-pub(crate) type Store = rookeeper_storage::Store<RealFs, RocksKv>;
+pub(crate) type Store = rookeeper_storage::Store<RealFs, RocksEngine>;
 
 /// What a start found.
 pub(crate) struct RecoveredState {
@@ -37,6 +36,7 @@ pub(crate) fn store_options(config: &ServerConfig) -> StoreOptions {
         data_dir: config.data_dir.clone(),
         data_log_dir: config.data_log_dir.clone(),
         log: LogOptions { segment_bytes: config.pre_alloc_size_kb.saturating_mul(1024), force_sync: config.force_sync },
+        server: None,
     }
 }
 
@@ -132,8 +132,9 @@ pub(crate) fn recover(
     seed: u64,
 ) -> Result<(Store, RecoveredState), StorageError> {
     let mut rebuild = Rebuild::new(rules, seed);
-    let open = |path: &Path| RocksKv::open(path, RocksTuning::default());
-    let (store, report) = Store::open(&RealFs, options, open, &mut rebuild)?;
+    let (store, report) = Store::open(&RealFs, options, &RocksEngine::default(), &mut rebuild)?;
+    // A server that stands alone commits what it logs.
+    store.image.set_committed(i64::MAX);
     let Rebuild { tree, sessions, mut changes, .. } = rebuild;
     let mut tree = tree.unwrap_or_else(|| Tree::new(rules, seed));
     let orphans = tree.kill_orphans(|session| sessions.contains_key(&session), &mut changes);
@@ -142,6 +143,11 @@ pub(crate) fn recover(
 
 /// Checks a data folder without changing it.
 pub(crate) fn verify(options: &StoreOptions, rules: TreeRules) -> Result<Verified, StorageError> {
-    let open = |path: &Path| RocksKv::open(path, RocksTuning { read_only: true, ..RocksTuning::default() });
-    rookeeper_storage::verify::verify(&RealFs, options, open, &mut Rebuild { strict: true, ..Rebuild::new(rules, 0) })
+    let engine = RocksEngine { read_only: true, ..RocksEngine::default() };
+    rookeeper_storage::verify::verify(
+        &RealFs,
+        options,
+        &engine,
+        &mut Rebuild { strict: true, ..Rebuild::new(rules, 0) },
+    )
 }

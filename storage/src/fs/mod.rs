@@ -62,6 +62,9 @@ pub trait Fs: Clone + fmt::Debug + Send + Sync + 'static {
     /// Removes a file. Durable after [`Self::sync_dir`].
     fn remove(&self, path: &Path) -> io::Result<()>;
 
+    /// Removes an empty folder. Durable after [`Self::sync_dir`] of the folder above.
+    fn remove_dir(&self, dir: &Path) -> io::Result<()>;
+
     /// Makes the names in a folder durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 

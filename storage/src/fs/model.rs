@@ -34,6 +34,18 @@ pub enum Fault {
     Write(u64),
     /// The flush (of a file or a folder) after this many more flushes fails.
     Flush(u64),
+    /// After this many more calls that change anything, names included, every such call fails: the machine dies there,
+    /// and half of a write arrives. Lasts until [`ModelFs::crash`] or [`ModelFs::kill`].
+    Stop(u64),
+}
+
+/// A call that changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    Write,
+    Flush,
+    /// Of a name, or of a length.
+    Other,
 }
 
 /// The double. Clones share one disk.
@@ -63,6 +75,8 @@ pub struct ModelLock {
 #[derive(Debug, Default)]
 struct Disk {
     folders: BTreeMap<PathBuf, Folder>,
+    /// Folders that were removed, and may be back after a crash.
+    removed: BTreeSet<PathBuf>,
     inodes: BTreeMap<u64, Inode>,
     next_inode: u64,
     boot: u64,
@@ -188,6 +202,7 @@ impl ModelFs {
         let mut disk = self.disk();
         disk.boot += 1;
         disk.locks.clear();
+        disk.fault = None;
     }
 
     /// The machine dies and comes back.
@@ -198,6 +213,11 @@ impl ModelFs {
             CrashLuck::Seed(seed) => seed,
             _ => 0,
         });
+        for dir in std::mem::take(&mut disk.removed) {
+            if luck == CrashLuck::Forget || luck != CrashLuck::Keep && rng.coin() {
+                disk.folders.entry(dir).or_default();
+            }
+        }
         for folder in disk.folders.values_mut() {
             for change in std::mem::take(&mut folder.pending) {
                 let keep = match luck {
@@ -225,10 +245,9 @@ impl ModelFs {
             }
             inode.current = inode.durable.clone();
         }
-        disk.fault = None;
     }
 
-    /// Lets one operation fail, once.
+    /// Lets one operation fail, or all from one on.
     pub fn fail(&self, fault: Fault) {
         self.disk().fault = Some(fault);
     }
@@ -287,22 +306,27 @@ impl Disk {
         named.iter().filter_map(|id| self.inodes.get(id)).map(|inode| inode.current.len() as u64).sum()
     }
 
-    /// Whether the fault that is due is this one, counting it down otherwise.
-    fn fails(&mut self, is_flush: bool) -> bool {
-        let Some(fault) = &mut self.fault else {
-            return false;
-        };
-        let left = match fault {
-            Fault::Write(left) if !is_flush => left,
-            Fault::Flush(left) if is_flush => left,
+    /// Whether a call is the one that is to fail, counting down to it otherwise.
+    fn fails(&mut self, call: Call) -> bool {
+        let (left, lasts) = match &mut self.fault {
+            Some(Fault::Write(left)) if call == Call::Write => (left, false),
+            Some(Fault::Flush(left)) if call == Call::Flush => (left, false),
+            Some(Fault::Stop(left)) => (left, true),
             _ => return false,
         };
-        if *left == 0 {
-            self.fault = None;
-            return true;
+        if *left > 0 {
+            *left -= 1;
+            return false;
         }
-        *left -= 1;
-        false
+        if !lasts {
+            self.fault = None;
+        }
+        true
+    }
+
+    /// Fails a call on a name if it is the one that is to fail.
+    fn check_call(&mut self, call: Call) -> io::Result<()> {
+        if self.fails(call) { Err(io::Error::other("the double was told to fail this call")) } else { Ok(()) }
     }
 }
 
@@ -321,6 +345,7 @@ impl Fs for ModelFs {
         if disk.find(path).is_ok() {
             return Err(ErrorKind::AlreadyExists.into());
         }
+        disk.check_call(Call::Other)?;
         let inode = disk.next_inode;
         disk.next_inode += 1;
         disk.change_name(dir, NameChange::Add(name.to_owned(), inode))?;
@@ -348,8 +373,12 @@ impl Fs for ModelFs {
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         let mut disk = self.disk();
-        for dir in dir.ancestors() {
-            disk.folders.entry(dir.to_path_buf()).or_default();
+        for dir in dir.ancestors().filter(|dir| !dir.as_os_str().is_empty()) {
+            if !disk.folders.contains_key(dir) {
+                disk.check_call(Call::Other)?;
+                disk.removed.remove(dir);
+                disk.folders.insert(dir.to_path_buf(), Folder::default());
+            }
         }
         Ok(())
     }
@@ -361,24 +390,36 @@ impl Fs for ModelFs {
         if dir != to_dir {
             return Err(ErrorKind::CrossesDevices.into());
         }
+        disk.check_call(Call::Other)?;
         disk.change_name(dir, NameChange::Rename { from: from.to_owned(), to: to.to_owned(), inode })
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut disk = self.disk();
         disk.find(path)?;
+        disk.check_call(Call::Other)?;
         let (dir, name) = split(path)?;
         disk.change_name(dir, NameChange::Remove(name.to_owned()))
     }
 
+    fn remove_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut disk = self.disk();
+        if !disk.folder(dir)?.current.is_empty() {
+            return Err(ErrorKind::DirectoryNotEmpty.into());
+        }
+        disk.check_call(Call::Other)?;
+        disk.folders.remove(dir);
+        disk.removed.insert(dir.to_path_buf());
+        Ok(())
+    }
+
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut disk = self.disk();
-        if disk.fails(true) {
-            return Err(io::Error::other("the double was told to fail this flush"));
-        }
+        disk.check_call(Call::Flush)?;
         let folder = disk.folder(dir)?;
         folder.pending.clear();
         folder.durable = folder.current.clone();
+        disk.removed.retain(|removed| removed.parent() != Some(dir));
         disk.flushes += 1;
         Ok(())
     }
@@ -431,7 +472,7 @@ impl FsFile for ModelFile {
         let len = self.inode(&mut disk)?.current.len();
         let growth = (offset + buf.len()).saturating_sub(len) as u64;
         let room = disk.capacity.map_or(u64::MAX, |capacity| capacity.saturating_sub(disk.used()));
-        let (arrives, result) = if disk.fails(false) {
+        let (arrives, result) = if disk.fails(Call::Write) {
             (buf.len() / 2, Err(io::Error::other("the double was told to fail this write")))
         } else if growth > room {
             ((buf.len() as u64).saturating_sub(growth - room) as usize, Err(ErrorKind::StorageFull.into()))
@@ -450,6 +491,7 @@ impl FsFile for ModelFile {
     fn set_len(&mut self, len: u64) -> io::Result<()> {
         self.check_writable()?;
         let mut disk = lock(&self.disk);
+        disk.check_call(Call::Other)?;
         let inode = self.inode(&mut disk)?;
         let change = Change::SetLen(len as usize);
         change.apply(&mut inode.current);
@@ -464,7 +506,7 @@ impl FsFile for ModelFile {
 
     fn flush(&mut self) -> io::Result<()> {
         let mut disk = lock(&self.disk);
-        let fails = disk.fails(true);
+        let fails = disk.fails(Call::Flush);
         let inode = self.inode(&mut disk)?;
         let pending = std::mem::take(&mut inode.pending);
         if fails {

@@ -9,7 +9,9 @@ pub mod model;
 #[cfg(feature = "rocks")]
 pub mod rocks;
 
-use std::ops::Range;
+use std::fmt;
+use std::ops::{ControlFlow, Range};
+use std::path::Path;
 
 use crate::error::{CallerError, Result};
 
@@ -74,11 +76,29 @@ impl Batch {
     }
 }
 
-/// Receives a key and its value.
-pub type VisitEntry<'v> = &'v mut dyn FnMut(&[u8], &[u8]) -> std::result::Result<(), CallerError>;
+/// Receives a key and its value, and tells whether to go on.
+pub type VisitEntry<'v> = &'v mut dyn FnMut(&[u8], &[u8]) -> std::result::Result<ControlFlow<()>, CallerError>;
+
+/// What makes stores: each has a folder of its own, which is made and removed by whoever calls.
+pub trait KvEngine: Clone + fmt::Debug + Send + Sync + 'static {
+    /// The stores.
+    type Kv: Kv;
+
+    /// Opens the store in a folder, or makes an empty one there.
+    fn open(&self, dir: &Path) -> Result<Self::Kv>;
+
+    /// Like [`Self::open`], for a store that is filled before anybody is served: nothing needs to be spared for others.
+    fn open_to_fill(&self, dir: &Path) -> Result<Self::Kv> {
+        self.open(dir)
+    }
+
+    /// Empties the folder of a store that is not open, whole or what an earlier call left of it; one that is not there is
+    /// fine. After a crash any part of it may be back.
+    fn remove(&self, dir: &Path) -> Result<()>;
+}
 
 /// A store of ordered keys.
-pub trait Kv: Send + Sync + 'static {
+pub trait Kv: fmt::Debug + Send + Sync + 'static {
     /// The store as it was at one moment.
     type Snapshot<'a>: KvSnapshot
     where
@@ -105,9 +125,10 @@ pub trait KvSnapshot: Send + Sync {
     /// The value of a key.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
-    /// Hands the entries of a range of keys to `visit`, in order, as fast as the disk gives them. Ends with the first
-    /// error, of the store or of `visit`. Checksums are checked.
-    fn scan(&self, keys: Range<&[u8]>, visit: VisitEntry<'_>) -> Result<()>;
+    /// Hands the entries of a range of keys to `visit`, in order, as fast as the disk gives them. Ends where `visit` says
+    /// so, and with the first error, of the store or of `visit`. Checksums are checked. `bytes_wanted` tells about how
+    /// much will be looked at, so that reading ahead pays.
+    fn scan(&self, keys: Range<&[u8]>, bytes_wanted: usize, visit: VisitEntry<'_>) -> Result<()>;
 }
 
 /// What a store uses.

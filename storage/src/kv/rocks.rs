@@ -10,7 +10,7 @@
 //! small memtables, no filters, next to no cache, large compressed blocks, one thread each for writing out and
 //! compacting, at the lowest priority and limited in bytes per second, so that the log's flushes do not feel them.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use rocksdb::{
     InfoLogger, LogLevel, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch, WriteOptions,
 };
 
-use super::{Batch, Kv, KvSnapshot, KvUsage, VisitEntry};
+use super::{Batch, Kv, KvEngine, KvSnapshot, KvUsage, VisitEntry};
 use crate::error::{Result, StorageError};
 
 /// Bytes that may collect in memory before they are written out; there are at most two such tables.
@@ -34,6 +34,8 @@ const CACHE_BYTES: usize = 1 << 20;
 const LEVEL_0_FILES: i32 = 12;
 /// Read ahead of a scan and of a compaction. Several files are read at once, so that this counts several times.
 const READAHEAD_BYTES: usize = 512 << 10;
+/// Scans shorter than this leave it to RocksDB how far it reads ahead.
+const READAHEAD_FROM_BYTES: usize = 32 << 20;
 /// Size of a file on disk.
 const FILE_BYTES: u64 = 32 << 20;
 /// Bytes in the first sorted level, above which data moves to the next.
@@ -44,19 +46,21 @@ const OPEN_FILES_MAX: i32 = 128;
 const WRITEBACK_BYTES: u64 = 512 << 10;
 /// How long a write waits before it asks again whether memory has room.
 const STALL_POLL: Duration = Duration::from_millis(2);
-/// Default of [`RocksTuning::background_bytes_per_second`].
+/// Default of [`RocksEngine::background_bytes_per_second`].
 const BACKGROUND_BYTES_PER_SECOND: u64 = 64 << 20;
+/// The limit while a store is filled: none that a disk would notice.
+const FILLING_BYTES_PER_SECOND: u64 = 16 << 30;
 
-/// What may differ between servers.
+/// RocksDB with what may differ between servers and uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RocksTuning {
+pub struct RocksEngine {
     /// Limit of writing out and compacting together, in bytes per second.
     pub background_bytes_per_second: u64,
     /// For the offline check: nothing in the folder is changed.
     pub read_only: bool,
 }
 
-impl Default for RocksTuning {
+impl Default for RocksEngine {
     fn default() -> Self {
         Self { background_bytes_per_second: BACKGROUND_BYTES_PER_SECOND, read_only: false }
     }
@@ -81,25 +85,45 @@ impl std::fmt::Debug for RocksKv {
     }
 }
 
-impl RocksKv {
-    /// Opens the database in a folder, or creates it there.
-    pub fn open(path: &Path, tuning: RocksTuning) -> Result<Self> {
+impl KvEngine for RocksEngine {
+    type Kv = RocksKv;
+
+    fn open(&self, dir: &Path) -> Result<RocksKv> {
         let trouble = Trouble::default();
-        let options = options(tuning, Arc::clone(&trouble)).map_err(|e| error("open", path, &e))?;
-        let db =
-            if tuning.read_only { DB::open_for_read_only(&options, path, false) } else { DB::open(&options, path) };
+        let options = options(*self, Arc::clone(&trouble)).map_err(|e| error("open", dir, &e))?;
+        let db = if self.read_only { DB::open_for_read_only(&options, dir, false) } else { DB::open(&options, dir) };
         let mut no_log = WriteOptions::default();
         no_log.disable_wal(true);
         no_log.set_no_slowdown(true);
-        Ok(Self {
-            db: db.map_err(|e| error("open", path, &e))?,
-            path: path.to_path_buf(),
+        Ok(RocksKv {
+            db: db.map_err(|e| error("open", dir, &e))?,
+            path: dir.to_path_buf(),
             no_log,
             trouble,
             failure: Mutex::new(None),
         })
     }
 
+    fn open_to_fill(&self, dir: &Path) -> Result<RocksKv> {
+        Self { background_bytes_per_second: FILLING_BYTES_PER_SECOND, ..*self }.open(dir)
+    }
+
+    fn remove(&self, dir: &Path) -> Result<()> {
+        // All its files, whatever they are called: RocksDB's own way of removing needs a database that is whole.
+        let entries = match std::fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(StorageError::io("list", dir)(e)),
+        };
+        for entry in entries {
+            let path = entry.map_err(StorageError::io("list", dir))?.path();
+            std::fs::remove_file(&path).map_err(StorageError::io("remove", &path))?;
+        }
+        Ok(())
+    }
+}
+
+impl RocksKv {
     /// Runs a change unless one has failed before.
     fn change(&self, run: impl FnOnce() -> Result<()>) -> Result<()> {
         // Not held while RocksDB works: a flush must not keep writes waiting.
@@ -188,23 +212,28 @@ impl KvSnapshot for RocksSnapshot<'_> {
         self.snapshot.get(key).map_err(|e| error("read", self.path, &e))
     }
 
-    fn scan(&self, keys: Range<&[u8]>, visit: VisitEntry<'_>) -> Result<()> {
+    fn scan(&self, keys: Range<&[u8]>, bytes_wanted: usize, visit: VisitEntry<'_>) -> Result<()> {
         let mut options = ReadOptions::default();
         options.fill_cache(false);
         options.set_verify_checksums(true);
-        options.set_readahead_size(READAHEAD_BYTES);
+        // Each file of the image is read ahead of, however little of it is wanted.
+        if bytes_wanted >= READAHEAD_FROM_BYTES {
+            options.set_readahead_size(READAHEAD_BYTES);
+        }
         options.set_iterate_range(keys.start..keys.end);
         let mut entries: DBRawIteratorWithThreadMode<'_, DB> = self.snapshot.raw_iterator_opt(options);
         entries.seek(keys.start);
         while let Some((key, value)) = entries.item() {
-            visit(key, value).map_err(|e| StorageError::replay(self.path, e))?;
-            entries.next();
+            match visit(key, value).map_err(|e| StorageError::replay(self.path, e))? {
+                ControlFlow::Continue(()) => entries.next(),
+                ControlFlow::Break(()) => return Ok(()),
+            }
         }
         entries.status().map_err(|e| error("read", self.path, &e))
     }
 }
 
-fn options(tuning: RocksTuning, trouble: Trouble) -> std::result::Result<Options, rocksdb::Error> {
+fn options(engine: RocksEngine, trouble: Trouble) -> std::result::Result<Options, rocksdb::Error> {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_size(BLOCK_BYTES);
     blocks.set_block_cache(&Cache::new_lru_cache(CACHE_BYTES));
@@ -233,7 +262,7 @@ fn options(tuning: RocksTuning, trouble: Trouble) -> std::result::Result<Options
     options.set_writable_file_max_buffer_size(WRITEBACK_BYTES);
     options.set_bytes_per_sync(WRITEBACK_BYTES);
     // 100 ms is RocksDB's own period: within it the limit may be used up at once.
-    options.set_ratelimiter(tuning.background_bytes_per_second.min(i64::MAX as u64) as i64, 100_000, 10);
+    options.set_ratelimiter(engine.background_bytes_per_second.min(i64::MAX as u64) as i64, 100_000, 10);
     options.set_max_open_files(OPEN_FILES_MAX);
     options.set_max_file_opening_threads(1);
     options.set_skip_stats_update_on_db_open(true);

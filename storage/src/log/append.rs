@@ -1,12 +1,14 @@
 //! Writes the log.
 
-use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
+use super::history::History;
+use super::map::{LiveSegment, Shared};
 use super::open::{LogReport, Survey, Visit};
-use super::record::{RECORD_HEADER_BYTES, RecordHeader, encode};
 use super::segment::{self, HEADER_BYTES, Segment};
-use super::{LogOptions, PENDING_BYTES_MAX, PREPARE_BYTES, PREPARE_GROUP_MAX, RECORD_BYTES_MAX, SEGMENT_BYTES_MIN};
+use super::tail::{LogStats, Tail, prepare_target};
+use super::{LogOptions, PENDING_BYTES_MAX};
 use crate::error::{Result, StorageError};
 use crate::fs::{Access, Fs, FsFile};
 use crate::meta::StoreId;
@@ -17,49 +19,30 @@ use crate::meta::StoreId;
 /// the disk holds, so nothing more is acknowledged until the folder has been opened again.
 #[derive(Debug)]
 pub struct LogWriter<F: Fs> {
-    pub(super) fs: F,
-    pub(super) dir: PathBuf,
+    pub(super) shared: Arc<Shared<F>>,
     pub(super) options: LogOptions,
-    pub(super) segments: VecDeque<Segment>,
-    file: F::File,
-    path: PathBuf,
-    /// Records that were appended and not yet written.
-    pending: Vec<u8>,
-    /// Where in the file they go.
-    offset: u64,
-    /// The file has bytes up to here.
-    prepared: u64,
-    next_sequence: u64,
-    /// Every record with a lower sequence number was flushed.
-    flushed_below: u64,
-    last_zxid: i64,
-    failure: Option<StorageError>,
-    stats: LogStats,
-}
-
-/// What a writer has done since it was made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LogStats {
-    /// Records appended.
-    pub records: u64,
-    /// Bytes handed to the file system, zeros included.
-    pub written_bytes: u64,
-    /// Flushes of a segment.
-    pub flushes: u64,
-    /// Segments begun.
-    pub segments: u64,
-    /// Those among them whose file was used before.
-    pub recycled: u64,
+    pub(super) tail: Tail<F::File>,
 }
 
 impl<F: Fs> LogWriter<F> {
     /// Begins a log in a folder that has none. `base_zxid` is the zxid before its first record.
     pub fn create(fs: F, dir: &Path, store: StoreId, base_zxid: i64, options: LogOptions) -> Result<Self> {
-        let segment =
-            Segment { store, number: 1, first_sequence: 1, base_zxid, begins_anew: false, is_recycled: false };
+        let segment = Segment {
+            store,
+            number: 1,
+            first_sequence: 1,
+            base_zxid,
+            begins_anew: false,
+            is_recycled: false,
+            image: 0,
+        };
         fs.create_dir(dir).map_err(StorageError::io("create", dir))?;
-        let (file, prepared) = new_segment(&fs, dir, &segment, options)?;
-        Ok(Self::new(fs, dir, options, [segment].into(), file, prepared))
+        let path = segment.path(dir);
+        let (file, prepared) = new_segment(&fs, &path, &segment, options)?;
+        fs.sync_dir(dir).map_err(StorageError::io("flush", dir))?;
+        let tail = Tail::new(segment, file, path, prepared, options);
+        let shared = Shared::new(fs, dir.to_path_buf(), [LiveSegment::new(segment)].into());
+        Ok(Self { shared, options, tail })
     }
 
     /// Opens the log in `dir`: reads all of it, hands the records after zxid `after` to `visit`, cuts a torn tail,
@@ -78,55 +61,36 @@ impl<F: Fs> LogWriter<F> {
 
     /// Goes on writing the log that was surveyed and walked over; `None` if there is no segment.
     pub(crate) fn take_over(fs: F, options: LogOptions, survey: Survey) -> Result<Option<Self>> {
-        let Survey { report, dir, segments, void, end } = survey;
-        let dir = &*dir;
-        for path in void {
-            remove_durably(&fs, dir, &path)?;
-        }
-        let (Some(last), Some(end)) = (segments.last().copied(), end) else {
+        let Survey { report, dir, segments, void, unproven_offset } = survey;
+        let Some(last) = segments.back() else {
+            for path in void {
+                remove_durably(&fs, &dir, &path)?;
+            }
             return Ok(None);
         };
+        let (segment, end) = (last.segment, last.end);
         if let Some(torn) = &report.torn {
             tracing::warn!(
                 path = %torn.path.display(), offset = torn.offset, bytes = torn.bytes, last_zxid = %format_args!("0x{:x}", report.last_zxid),
                 "the log ends with a write that a crash interrupted; cut at the last whole record, nothing acknowledged is lost"
             );
         }
-        let path = last.path(dir);
+        let path = segment.path(&dir);
         let mut file = fs.open(&path, Access::ReadWrite).map_err(StorageError::io("open", &path))?;
         // Before the first record is proven, neither is the header, nor the file's name.
-        let from = if end.unproven_offset == HEADER_BYTES as u64 { 0 } else { end.unproven_offset };
+        let from = if unproven_offset == HEADER_BYTES as u64 { 0 } else { unproven_offset };
         cut_and_settle(&mut file, &path, from, end.offset)?;
-        fs.sync_dir(dir).map_err(StorageError::io("flush", dir))?;
-        let mut writer = Self::new(fs, dir, options, segments.into(), file, end.offset);
-        writer.offset = end.offset;
-        writer.next_sequence = end.next_sequence;
-        writer.flushed_below = end.next_sequence;
-        writer.last_zxid = report.last_zxid;
+        fs.sync_dir(&dir).map_err(StorageError::io("flush", &dir))?;
+        // Only now: what makes these void is on the disk for certain.
+        for path in void {
+            remove_durably(&fs, &dir, &path)?;
+        }
+        let tail = Tail::resume(segment, file, path, end, options);
+        let mut writer = Self { shared: Shared::new(fs, dir, segments), options, tail };
         // The mark proves from now on that what was just read had been flushed; and a disk that takes no more writes
         // is found out here, where it can be told best.
         writer.mark()?;
         Ok(Some(writer))
-    }
-
-    fn new(fs: F, dir: &Path, options: LogOptions, segments: VecDeque<Segment>, file: F::File, prepared: u64) -> Self {
-        let last = segments[segments.len() - 1];
-        Self {
-            fs,
-            dir: dir.to_path_buf(),
-            options,
-            path: last.path(dir),
-            segments,
-            file,
-            pending: Vec::new(),
-            offset: HEADER_BYTES as u64,
-            prepared,
-            next_sequence: last.first_sequence,
-            flushed_below: last.first_sequence,
-            last_zxid: last.base_zxid,
-            failure: None,
-            stats: LogStats::default(),
-        }
     }
 
     /// Collects a record. It is durable after the next [`Self::flush`].
@@ -134,256 +98,145 @@ impl<F: Fs> LogWriter<F> {
     /// A record that is refused (size, zxid that does not rise) leaves the log as it was and usable. A failed write
     /// ends it.
     pub fn append(&mut self, zxid: i64, payload: &[u8]) -> Result<()> {
-        self.check()?;
-        if payload.is_empty() || payload.len() > RECORD_BYTES_MAX {
-            return Err(StorageError::RecordSize { len: payload.len(), max: RECORD_BYTES_MAX });
+        self.tail.admit(zxid, payload)?;
+        if !self.tail.has_room(payload.len()) {
+            self.roll()?;
         }
-        if zxid <= self.last_zxid {
-            return Err(StorageError::NotRising { zxid, last: self.last_zxid });
-        }
-        self.put(zxid, payload)?;
-        self.last_zxid = zxid;
-        self.stats.records += 1;
-        Ok(())
+        self.tail.append(zxid, payload)
     }
 
     /// Writes what was collected and waits until it is durable (with `forceSync`); tells the last zxid that is.
     pub fn flush(&mut self) -> Result<i64> {
-        self.check()?;
-        if self.flushed_below < self.next_sequence {
-            self.write_pending()?;
-            if self.options.force_sync {
-                self.flush_file()?;
-            }
-        }
-        Ok(self.last_zxid)
+        self.flush_tail(self.options.force_sync)
     }
 
     /// Like [`Self::flush`], but waits for the disk whatever `forceSync` says: before an image is made durable that
     /// must not be ahead of the log.
     pub fn flush_through(&mut self) -> Result<i64> {
-        self.check()?;
-        if self.flushed_below < self.next_sequence {
-            self.write_pending()?;
-            self.flush_file()?;
-        }
-        Ok(self.last_zxid)
+        self.flush_tail(true)
     }
 
     /// Ends the log in order: flushes, and leaves a mark that lets the next start tell damage from a torn end.
     pub fn close(mut self) -> Result<i64> {
         self.flush_through()?;
         self.mark()?;
-        Ok(self.last_zxid)
+        Ok(self.last_zxid())
     }
 
     /// Closes the segment and begins the next one.
     pub fn roll(&mut self) -> Result<()> {
         self.flush_through()?;
-        let last = self.segments[self.segments.len() - 1];
-        // Not flushed: zeros behind the last record mean nothing, should they come back after a crash.
-        let cut = self.file.set_len(self.offset).map_err(StorageError::io("cut", &self.path));
-        self.keep_failure(cut)?;
-        self.begin(Segment {
-            number: last.number + 1,
-            first_sequence: self.next_sequence,
-            base_zxid: self.last_zxid,
+        self.tail.seal()?;
+        let mut segment = Segment {
+            number: self.tail.segment.number + 1,
+            first_sequence: self.tail.next_sequence(),
+            base_zxid: self.tail.last_zxid(),
             begins_anew: false,
-            ..last
-        })
+            ..self.tail.segment
+        };
+        let begun = self.begin_file(&mut segment);
+        let (file, prepared) = self.tail.keep_failure(begun)?;
+        let path = segment.path(&self.shared.dir);
+        let mut tail = Tail::new(segment, file, path, prepared, self.options);
+        tail.stats.segments += 1;
+        tail.stats.recycled += u64::from(segment.is_recycled);
+        self.tail = tail.succeed(&self.tail);
+        self.shared.map().push(segment);
+        Ok(())
     }
 
-    /// Throws the whole log away and begins a new one after `base_zxid`: the tree was replaced by a snapshot.
-    /// A crash leaves the old log or the new one.
-    pub fn begin_anew(&mut self, base_zxid: i64) -> Result<()> {
-        self.check()?;
-        self.pending.clear();
-        let last = self.segments[self.segments.len() - 1];
-        self.begin(Segment {
-            number: last.number + 1,
-            first_sequence: self.next_sequence,
-            base_zxid,
-            begins_anew: true,
-            ..last
-        })?;
-        self.last_zxid = base_zxid;
-        self.flushed_below = self.next_sequence;
-        while self.segments.len() > 1 {
-            let old = self.segments[0].path(&self.dir);
-            let removed = remove_durably(&self.fs, &self.dir, &old);
-            self.keep_failure(removed)?;
-            self.segments.pop_front();
-        }
-        Ok(())
+    /// What others may read of this log while it is written.
+    pub fn history(&self) -> History<F> {
+        History::new(Arc::clone(&self.shared))
     }
 
     /// zxid of the last record appended, or the one that the log begins after.
     pub fn last_zxid(&self) -> i64 {
-        self.last_zxid
+        self.tail.last_zxid()
     }
 
     /// The log holds every record after this zxid.
     pub fn begins_after(&self) -> i64 {
-        self.segments[0].base_zxid
+        self.shared.map().begins_after()
     }
 
     /// The failure that ended this writer, if there was one.
     pub fn failure(&self) -> Option<&StorageError> {
-        self.failure.as_ref()
+        self.tail.failure()
     }
 
     /// What this writer has done.
     pub fn stats(&self) -> LogStats {
-        self.stats
+        self.tail.stats
+    }
+
+    /// Number of the image that this log continues.
+    pub(crate) fn image(&self) -> u32 {
+        self.tail.segment.image
     }
 
     /// Sum of the lengths of all files of the log in bytes; costs a look at each of them.
     pub fn disk_bytes(&self) -> Result<u64> {
-        let spares = segment::list_spares(&self.fs, &self.dir)?;
-        let spares = spares.into_iter().map(|number| self.dir.join(segment::spare_name(number)));
-        let segments = self.segments.iter().map(|segment| segment.path(&self.dir));
-        segments.chain(spares).try_fold(0, |sum, path| {
-            let file = self.fs.open(&path, Access::Read).map_err(StorageError::io("open", &path))?;
+        let Shared { fs, dir, .. } = &*self.shared;
+        let spares = segment::list_spares(fs, dir)?;
+        let spares = spares.into_iter().map(|number| dir.join(segment::spare_name(number)));
+        let segments: Vec<_> = self.shared.map().segments().map(|live| live.segment.path(dir)).collect();
+        segments.into_iter().chain(spares).try_fold(0, |sum, path| {
+            let file = fs.open(&path, Access::Read).map_err(StorageError::io("open", &path))?;
             Ok(sum + file.len().map_err(StorageError::io("read", &path))?)
         })
     }
 
-    pub(super) fn check(&self) -> Result<()> {
-        self.failure.clone().map_or(Ok(()), Err)
-    }
-
-    pub(super) fn keep_failure<T>(&mut self, result: Result<T>) -> Result<T> {
-        if let Err(failure) = &result {
-            self.failure.get_or_insert_with(|| failure.clone());
-        }
-        result
-    }
-
-    /// Where in the last segment the written records end. Everything appended has been written by then.
-    pub(super) fn written(&mut self) -> Result<u64> {
-        self.check()?;
-        self.write_pending()?;
-        Ok(self.offset)
-    }
-
-    /// Continues behind a cut: see `truncate.rs`.
-    pub(super) fn resume_at(&mut self, file: F::File, offset: u64, next_sequence: u64, last_zxid: i64) {
-        self.path = self.segments[self.segments.len() - 1].path(&self.dir);
-        self.file = file;
-        self.pending.clear();
-        self.offset = offset;
-        self.prepared = offset;
-        self.next_sequence = next_sequence;
-        self.flushed_below = next_sequence;
-        self.last_zxid = last_zxid;
+    fn flush_tail(&mut self, through: bool) -> Result<i64> {
+        self.tail.flush(through)?;
+        self.shared.map().reach(self.tail.end());
+        Ok(self.last_zxid())
     }
 
     /// Appends a mark and makes it durable.
-    pub(super) fn mark(&mut self) -> Result<()> {
-        self.put(self.last_zxid, &[])?;
+    fn mark(&mut self) -> Result<()> {
+        if !self.tail.has_room(0) {
+            self.roll()?;
+        }
+        self.tail.mark()?;
         self.flush_through().map(|_| ())
     }
 
-    fn put(&mut self, zxid: i64, payload: &[u8]) -> Result<()> {
-        let len = (RECORD_HEADER_BYTES + payload.len()) as u64;
-        let end = self.offset + self.pending.len() as u64;
-        let has_records = end > HEADER_BYTES as u64;
-        if has_records && end + len > self.options.segment_bytes.max(SEGMENT_BYTES_MIN) {
-            self.roll()?;
-        }
-        let header = RecordHeader {
-            len: payload.len() as u32,
-            sequence: self.next_sequence,
-            flushed_below: self.flushed_below,
-            zxid,
-        };
-        let seed = self.segments[self.segments.len() - 1].seed();
-        encode(&mut self.pending, seed, &header, payload);
-        self.next_sequence += 1;
-        if self.pending.len() > PENDING_BYTES_MAX {
-            self.write_pending()?;
-        }
-        Ok(())
-    }
-
-    fn write_pending(&mut self) -> Result<()> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let len = self.pending.len();
-        let end = self.offset + len as u64;
-        if end > self.prepared && len <= PREPARE_GROUP_MAX {
-            let target = prepare_target(end, self.options);
-            self.pending.resize(len + (target - end) as usize, 0);
-        }
-        let written = self.file.write_at(&self.pending, self.offset).map_err(StorageError::io("write", &self.path));
-        self.stats.written_bytes += self.pending.len() as u64;
-        self.keep_failure(written)?;
-        self.prepared = self.prepared.max(self.offset + self.pending.len() as u64);
-        self.offset = end;
-        self.pending.clear();
-        // One huge record shall not hold its memory for ever.
-        self.pending.shrink_to(2 * PENDING_BYTES_MAX);
-        Ok(())
-    }
-
-    fn flush_file(&mut self) -> Result<()> {
-        let flushed = self.file.flush().map_err(StorageError::io("flush", &self.path));
-        self.keep_failure(flushed)?;
-        self.flushed_below = self.next_sequence;
-        self.stats.flushes += 1;
-        Ok(())
-    }
-
-    fn begin(&mut self, mut segment: Segment) -> Result<()> {
-        let begun = self.begin_file(&mut segment);
-        let (file, prepared) = self.keep_failure(begun)?;
-        self.path = segment.path(&self.dir);
-        self.file = file;
-        self.offset = HEADER_BYTES as u64;
-        self.prepared = prepared;
-        self.segments.push_back(segment);
-        self.stats.segments += 1;
-        self.stats.recycled += u64::from(segment.is_recycled);
-        Ok(())
-    }
-
     fn begin_file(&self, segment: &mut Segment) -> Result<(F::File, u64)> {
-        let spare = segment::list_spares(&self.fs, &self.dir)?.first().copied();
+        let Shared { fs, dir, .. } = &*self.shared;
+        let spare = segment::list_spares(fs, dir)?.first().copied();
         segment.is_recycled = spare.is_some();
-        match spare {
-            Some(spare) => recycle_segment(&self.fs, &self.dir, &self.dir.join(segment::spare_name(spare)), segment),
-            None => new_segment(&self.fs, &self.dir, segment, self.options),
-        }
+        let begun = match spare {
+            Some(spare) => recycle_segment(fs, dir, &dir.join(segment::spare_name(spare)), segment),
+            None => new_segment(fs, &segment.path(dir), segment, self.options),
+        }?;
+        fs.sync_dir(dir).map_err(StorageError::io("flush", dir))?;
+        Ok(begun)
     }
 }
 
-/// Where the zeros behind a write that ends at `end` shall reach: the next step, but not past the segment's size.
-fn prepare_target(end: u64, options: LogOptions) -> u64 {
-    let step = end.next_multiple_of(PREPARE_BYTES);
-    step.min(options.segment_bytes.max(SEGMENT_BYTES_MIN)).max(end)
-}
-
-/// Makes a segment durable, header, zeros and name, before a record goes there.
-fn new_segment<F: Fs>(fs: &F, dir: &Path, segment: &Segment, options: LogOptions) -> Result<(F::File, u64)> {
-    let path = segment.path(dir);
-    let mut file = fs.create(&path).map_err(StorageError::io("create", &path))?;
+/// Makes a file for a segment, header and zeros durable; its name is for the caller to flush before a record goes there.
+pub(super) fn new_segment<F: Fs>(
+    fs: &F,
+    path: &Path,
+    segment: &Segment,
+    options: LogOptions,
+) -> Result<(F::File, u64)> {
+    let mut file = fs.create(path).map_err(StorageError::io("create", path))?;
     let mut bytes = segment.encode().to_vec();
     bytes.resize(prepare_target(HEADER_BYTES as u64, options) as usize, 0);
-    file.write_at(&bytes, 0).map_err(StorageError::io("write", &path))?;
-    file.flush().map_err(StorageError::io("flush", &path))?;
-    fs.sync_dir(dir).map_err(StorageError::io("flush", dir))?;
+    file.write_at(&bytes, 0).map_err(StorageError::io("write", path))?;
+    file.flush().map_err(StorageError::io("flush", path))?;
     Ok((file, bytes.len() as u64))
 }
 
 /// Makes a segment of a spare file. It gets its name only when its header is durable: a name never stands over another
-/// segment's header.
+/// segment's header. The name is for the caller to flush.
 fn recycle_segment<F: Fs>(fs: &F, dir: &Path, spare: &Path, segment: &Segment) -> Result<(F::File, u64)> {
     let mut file = fs.open(spare, Access::ReadWrite).map_err(StorageError::io("open", spare))?;
     file.write_at(&segment.encode(), 0).map_err(StorageError::io("write", spare))?;
     file.flush().map_err(StorageError::io("flush", spare))?;
     fs.rename(spare, &segment.path(dir)).map_err(StorageError::io("rename", spare))?;
-    fs.sync_dir(dir).map_err(StorageError::io("flush", dir))?;
     let prepared = file.len().map_err(StorageError::io("read", spare))?;
     Ok((file, prepared))
 }

@@ -35,7 +35,7 @@ pub(super) struct Ended<'f, File> {
 
 /// What stands there.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Tail {
+pub(super) enum Verdict {
     /// Nothing of this segment.
     Clean,
     /// Something that was not flushed: `bytes` to where it ends, as far as that can be seen.
@@ -49,7 +49,7 @@ pub(super) enum Tail {
 /// Every byte is tried as the beginning of a record, since the length of the missing one is not to be believed. The
 /// sequence numbers tell nearly all of them apart before a checksum is computed; those of an older segment, in a file
 /// that is used again, are all below.
-pub(super) fn judge_tail<File: FsFile>(ended: &Ended<'_, File>) -> Result<Tail> {
+pub(super) fn judge_tail<File: FsFile>(ended: &Ended<'_, File>) -> Result<Verdict> {
     let Ended { offset, limit, missing, .. } = *ended;
     let read = |buf: &mut [u8], at| ended.file.read_at(buf, at).map_err(StorageError::io("read", ended.path));
     // No more records than this fit into what is left.
@@ -77,7 +77,7 @@ pub(super) fn judge_tail<File: FsFile>(ended: &Ended<'_, File>) -> Result<Tail> 
             let Some(header) = peek_at(bytes, pos) else { continue };
             let here = at + pos as u64;
             let whole = RECORD_HEADER_BYTES as u64 + u64::from(header.len);
-            let witness = Tail::Damaged { witness: here, witness_sequence: header.sequence };
+            let witness = Verdict::Damaged { witness: here, witness_sequence: header.sequence };
             if here == offset && header.sequence == missing {
                 seen_until = seen_until.max((offset + whole).min(limit));
             }
@@ -98,5 +98,5 @@ pub(super) fn judge_tail<File: FsFile>(ended: &Ended<'_, File>) -> Result<Tail> 
         }
         at += READ_BYTES as u64;
     }
-    Ok(if seen_until > offset { Tail::Torn { bytes: seen_until - offset } } else { Tail::Clean })
+    Ok(if seen_until > offset { Verdict::Torn { bytes: seen_until - offset } } else { Verdict::Clean })
 }

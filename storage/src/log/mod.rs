@@ -5,22 +5,27 @@
 //! back with [`LogWriter::open`], which cuts what the last, unacknowledged group left half written and refuses
 //! everything else that is not as it was written. DESIGN.md has the bytes and the reasons.
 
+mod anew;
 mod append;
+mod history;
 mod judge;
+mod map;
 mod open;
 mod purge;
-mod read;
 mod record;
 mod scan;
 mod segment;
+mod tail;
 mod truncate;
 
-pub use append::{LogStats, LogWriter};
+pub(crate) use anew::NewLog;
+pub use append::LogWriter;
+pub use history::{History, HistoryReader, Hold, Piece};
 pub use open::LogReport;
 pub(crate) use open::Survey;
 pub use purge::Retired;
-pub use read::LogReader;
 pub use scan::TornTail;
+pub use tail::LogStats;
 
 /// Longest record in bytes. Jute lengths are 31 bits and `jute.maxbuffer` is 1 MiB unless raised; values beyond some
 /// hundred MiB have no use, and a length above this is surely not a length.
@@ -41,6 +46,10 @@ pub const PREPARE_GROUP_MAX: usize = 32 << 10;
 /// Files of retired segments that are kept to be used again. Writing over them costs a flush neither a journal commit nor
 /// zeros; one is enough, since one is needed at a time.
 pub const SPARES_MAX: usize = 1;
+
+/// A place from which the log can be read is remembered each time that so many bytes were flushed: whoever asks for the
+/// records after some zxid reads about this much in vain, and 10 GB of log cost 240 kB of memory.
+pub const INDEX_STEP_BYTES: u64 = 1 << 20;
 
 /// Smallest size at which a segment may be set to roll: below it, files would cost more than records.
 pub const SEGMENT_BYTES_MIN: u64 = 4 << 10;

@@ -2,12 +2,14 @@
 //!
 //! [`Survey`] only reads. [`LogWriter::open`](super::LogWriter::open) then takes away what it found to be void.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use super::append::remove_durably;
-use super::judge::Tail;
+use super::judge::Verdict;
+use super::map::LiveSegment;
 use super::scan::{Scan, Step, TornTail};
-use super::segment::{self, HeaderFound, LOG_FORMAT_VERSION, Segment, read_header};
+use super::segment::{self, HeaderFound, LOG_FORMAT_VERSION, Place, Segment, read_header};
 use crate::error::{CallerError, Result, StorageError};
 use crate::fs::{Access, Fs, FsFile};
 use crate::meta::StoreId;
@@ -40,31 +42,28 @@ pub struct LogReport {
 pub(crate) struct Survey {
     pub(crate) report: LogReport,
     pub(super) dir: PathBuf,
-    pub(super) segments: Vec<Segment>,
+    pub(super) segments: VecDeque<LiveSegment>,
     /// Files that hold nothing of this log: begun and not finished, or void since the log began anew.
-    pub(super) void: Vec<PathBuf>,
-    pub(super) end: Option<LogEnd>,
-}
-
-/// The end of the last segment.
-#[derive(Debug)]
-pub(super) struct LogEnd {
-    pub(super) offset: u64,
-    pub(super) next_sequence: u64,
+    pub(crate) void: Vec<PathBuf>,
+    /// From here on no later record proves that the last segment's bytes were flushed.
     pub(super) unproven_offset: u64,
 }
 
 impl Survey {
     /// Reads the headers in `dir`. Segments of another store than the expected one are refused.
     pub(crate) fn headers<F: Fs>(fs: &F, dir: &Path, expected: Option<StoreId>) -> Result<Self> {
-        let (segments, void) = headers(fs, dir)?;
-        if let (Some(first), Some(expected)) = (segments.first(), expected)
+        let (segments, mut void) = headers(fs, dir)?;
+        let first = segments.first();
+        if let (Some(first), Some(expected)) = (first, expected)
             && first.store != expected
         {
             let what = format!("the log is of store {}, the data folder of store {expected}", first.store);
             return Err(StorageError::mismatch(dir, what, "set dataLogDir to the folder this server had before"));
         }
-        let begins_after = segments.first().map_or(0, |first| first.base_zxid);
+        let begins_after = first.map_or(0, |first| first.base_zxid);
+        let candidates =
+            segment::list_candidates(fs, dir)?.into_iter().map(|number| dir.join(segment::candidate_name(number)));
+        void.extend(candidates);
         let report = LogReport {
             segments: segments.len(),
             bytes: 0,
@@ -73,18 +72,25 @@ impl Survey {
             last_zxid: begins_after,
             torn: None,
         };
-        Ok(Self { report, dir: dir.to_path_buf(), segments, void, end: None })
+        let segments = segments.into_iter().map(LiveSegment::new).collect();
+        Ok(Self { report, dir: dir.to_path_buf(), segments, void, unproven_offset: 0 })
     }
 
     /// The log holds everything after this zxid; `None` if there is no segment.
     pub(crate) fn begins_after(&self) -> Option<i64> {
-        self.segments.first().map(|first| first.base_zxid)
+        self.segments.front().map(|first| first.segment.base_zxid)
+    }
+
+    /// Number of the image that this log continues; `None` if there is no segment.
+    pub(crate) fn image(&self) -> Option<u32> {
+        self.segments.front().map(|first| first.segment.image)
     }
 
     /// Walks over all records and hands those after zxid `after` to `visit`.
     pub(crate) fn walk<F: Fs>(mut self, fs: &F, after: i64, visit: Visit<'_>) -> Result<Self> {
-        for (index, segment) in self.segments.iter().enumerate() {
-            let mut scan = open_scan(fs, &self.dir, segment)?;
+        for index in 0..self.segments.len() {
+            let live = &mut self.segments[index];
+            let mut scan = open_scan(fs, &self.dir, &live.segment)?;
             loop {
                 match scan.step()? {
                     Step::Record { zxid, payload } => {
@@ -96,18 +102,15 @@ impl Survey {
                     Step::Mark => {}
                     Step::End => break,
                 }
+                live.reach(scan.place());
             }
-            self.report.bytes += scan.offset();
-            self.report.last_zxid = scan.last_zxid();
+            self.report.bytes += scan.place().offset;
+            self.report.last_zxid = scan.place().last_zxid;
             match self.segments.get(index + 1) {
-                Some(next) => check_sealed(&scan, next)?,
+                Some(next) => check_sealed(&scan, &next.segment)?,
                 None => {
                     self.report.torn = check_tail(&scan)?;
-                    self.end = Some(LogEnd {
-                        offset: scan.offset(),
-                        next_sequence: scan.next_sequence(),
-                        unproven_offset: scan.unproven_offset(),
-                    });
+                    self.unproven_offset = scan.unproven_offset();
                 }
             }
         }
@@ -116,7 +119,7 @@ impl Survey {
 
     /// Removes every file of the log: what the interrupted creation of a store left.
     pub(crate) fn remove_all<F: Fs>(&self, fs: &F) -> Result<()> {
-        let segments = self.segments.iter().map(|segment| segment.path(&self.dir));
+        let segments = self.segments.iter().map(|live| live.segment.path(&self.dir));
         // Newest first: whatever is left by a crash is again the beginning of a log.
         for path in segments.chain(self.void.iter().cloned()).rev() {
             remove_durably(fs, &self.dir, &path)?;
@@ -169,8 +172,8 @@ fn headers<F: Fs>(fs: &F, dir: &Path) -> Result<(Vec<Segment>, Vec<PathBuf>)> {
                 let what = format!("segment {} is missing", segment::file_name(missing));
                 return Err(StorageError::mismatch(dir, what, KEEP_AND_RESTORE));
             }
-            if previous.store != segment.store {
-                let what = "it belongs to another store than the segments before it";
+            if (previous.store, previous.image) != (segment.store, segment.image) {
+                let what = "it belongs to another store or image than the segments before it";
                 return Err(StorageError::mismatch(&path, what, "move it out of this folder"));
             }
         }
@@ -181,32 +184,30 @@ fn headers<F: Fs>(fs: &F, dir: &Path) -> Result<(Vec<Segment>, Vec<PathBuf>)> {
 
 /// A segment that has a successor was flushed whole before the successor was made.
 fn check_sealed<File: FsFile>(scan: &Scan<File>, next: &Segment) -> Result<()> {
-    let offset = scan.offset();
-    if scan.next_sequence() != next.first_sequence || scan.last_zxid() != next.base_zxid {
+    let Place { offset, next_sequence, last_zxid } = scan.place();
+    if next_sequence != next.first_sequence || last_zxid != next.base_zxid {
         let what = format!(
-            "record {} is not whole there, and the next segment begins with record {}",
-            scan.next_sequence(),
+            "record {next_sequence} is not whole there, and the next segment begins with record {}",
             next.first_sequence
         );
         return Err(StorageError::damaged(scan.path(), offset, what, KEEP_AND_RESTORE));
     }
     match scan.judge()? {
-        Tail::Clean => Ok(()),
-        Tail::Torn { .. } | Tail::Damaged { .. } => {
+        Verdict::Clean => Ok(()),
+        Verdict::Torn { .. } | Verdict::Damaged { .. } => {
             Err(StorageError::damaged(scan.path(), offset, "bytes follow the last record", KEEP_AND_RESTORE))
         }
     }
 }
 
 fn check_tail<File: FsFile>(scan: &Scan<File>) -> Result<Option<TornTail>> {
-    let offset = scan.offset();
+    let Place { offset, next_sequence, .. } = scan.place();
     match scan.judge()? {
-        Tail::Clean => Ok(None),
-        Tail::Torn { bytes } => Ok(Some(TornTail { path: scan.path().to_path_buf(), offset, bytes })),
-        Tail::Damaged { witness, witness_sequence } => {
+        Verdict::Clean => Ok(None),
+        Verdict::Torn { bytes } => Ok(Some(TornTail { path: scan.path().to_path_buf(), offset, bytes })),
+        Verdict::Damaged { witness, witness_sequence } => {
             let what = format!(
-                "record {} is not whole, though record {witness_sequence} at offset {witness} shows that it was flushed",
-                scan.next_sequence()
+                "record {next_sequence} is not whole, though record {witness_sequence} at offset {witness} shows that it was flushed"
             );
             Err(StorageError::damaged(scan.path(), offset, what, KEEP_AND_RESTORE))
         }

@@ -30,19 +30,17 @@ pub struct Retired<F: Fs> {
 
 impl<F: Fs> LogWriter<F> {
     /// Takes those segments out of the log in which no record is newer than `upto`: the image is durable up to there.
-    /// The segment that is written to always stays.
+    /// The segment that is written to always stays, and so does what a [`Hold`](super::Hold) keeps: a later call takes
+    /// it.
     pub fn retire(&mut self, upto: i64) -> Retired<F> {
-        let before = self.segments.len();
         let segment_bytes = self.options.segment_bytes.max(SEGMENT_BYTES_MIN);
-        // Everything in a segment is as old as the zxid that the next one begins after, or older.
-        while self.segments.len() > 1 && self.segments[1].base_zxid <= upto {
-            self.segments.pop_front();
-        }
+        let mut map = self.shared.map();
+        let count = map.retire(upto);
         Retired {
-            fs: self.fs.clone(),
-            dir: self.dir.clone(),
-            first_kept: self.segments[0].number,
-            count: before - self.segments.len(),
+            fs: self.shared.fs.clone(),
+            dir: self.shared.dir.clone(),
+            first_kept: map.first_number(),
+            count,
             spare_bytes: segment_bytes / 2..=segment_bytes,
         }
     }

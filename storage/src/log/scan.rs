@@ -4,9 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::judge::{Ended, Tail, judge_tail};
+use super::judge::{Ended, Verdict, judge_tail};
 use super::record::{RECORD_HEADER_BYTES, RecordHeader, checksum_holds, peek_at};
-use super::segment::{HEADER_BYTES, Segment};
+use super::segment::{Place, Segment};
 use crate::error::{Result, StorageError};
 use crate::fs::FsFile;
 
@@ -38,8 +38,8 @@ pub(super) struct Scan<File> {
     buf_offset: u64,
     /// Where in `buf` the next record begins.
     pos: usize,
-    /// Length of the last payload, which ends at `pos`.
-    last_len: usize,
+    /// The record at `pos`, if it was looked at already and is whole.
+    peeked: Option<RecordHeader>,
     next_sequence: u64,
     last_zxid: i64,
     flushed_below: u64,
@@ -61,6 +61,11 @@ pub(super) enum Step<'a> {
 impl<File: FsFile> Scan<File> {
     /// Begins behind the header of `segment`; looks at nothing from `limit` on.
     pub(super) fn new(file: File, path: PathBuf, segment: &Segment, limit: u64) -> Self {
+        Self::from(file, path, segment, segment.begin(), limit)
+    }
+
+    /// Begins at a place in `segment`.
+    pub(super) fn from(file: File, path: PathBuf, segment: &Segment, place: Place, limit: u64) -> Self {
         Self {
             file,
             path,
@@ -68,29 +73,33 @@ impl<File: FsFile> Scan<File> {
             is_recycled: segment.is_recycled,
             limit,
             buf: Vec::new(),
-            buf_offset: HEADER_BYTES as u64,
+            buf_offset: place.offset,
             pos: 0,
-            last_len: 0,
-            next_sequence: segment.first_sequence,
-            last_zxid: segment.base_zxid,
+            peeked: None,
+            next_sequence: place.next_sequence,
+            last_zxid: place.last_zxid,
             flushed_below: segment.first_sequence,
-            unproven_offset: HEADER_BYTES as u64,
+            unproven_offset: place.offset,
         }
     }
 
-    /// Offset of the next record.
-    pub(super) fn offset(&self) -> u64 {
+    /// Where the next record begins.
+    pub(super) fn place(&self) -> Place {
+        Place { offset: self.offset(), next_sequence: self.next_sequence, last_zxid: self.last_zxid }
+    }
+
+    /// Nothing from here on is looked at.
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// More of the segment may be looked at: the records in it have reached `limit`.
+    pub(super) fn extend(&mut self, limit: u64) {
+        self.limit = self.limit.max(limit);
+    }
+
+    fn offset(&self) -> u64 {
         self.buf_offset + self.pos as u64
-    }
-
-    /// Sequence number of the next record.
-    pub(super) fn next_sequence(&self) -> u64 {
-        self.next_sequence
-    }
-
-    /// zxid of the last record seen, or the one before the segment.
-    pub(super) fn last_zxid(&self) -> i64 {
-        self.last_zxid
     }
 
     /// Offset from which on no later record proves that the bytes were flushed.
@@ -102,9 +111,9 @@ impl<File: FsFile> Scan<File> {
         &self.path
     }
 
-    /// zxid and payload of the record that the last step went over.
-    pub(super) fn last_record(&self) -> Option<(i64, &[u8])> {
-        Some((self.last_zxid, self.buf.get(self.pos - self.last_len..self.pos)?))
+    /// zxid of the next record or mark, `None` where there is none.
+    pub(super) fn peek(&mut self) -> Result<Option<i64>> {
+        Ok(self.peek_record()?.map(|header| header.zxid))
     }
 
     /// Goes on to the next record.
@@ -112,6 +121,7 @@ impl<File: FsFile> Scan<File> {
         let Some(header) = self.peek_record()? else {
             return Ok(Step::End);
         };
+        self.peeked = None;
         let offset = self.offset();
         let is_mark = header.len == 0;
         let zxid_fits = if is_mark { header.zxid == self.last_zxid } else { header.zxid > self.last_zxid };
@@ -132,12 +142,14 @@ impl<File: FsFile> Scan<File> {
         self.last_zxid = header.zxid;
         let payload = self.pos + RECORD_HEADER_BYTES..self.pos + RECORD_HEADER_BYTES + header.len as usize;
         self.pos = payload.end;
-        self.last_len = header.len as usize;
         if is_mark { Ok(Step::Mark) } else { Ok(Step::Record { zxid: header.zxid, payload: &self.buf[payload] }) }
     }
 
     /// The next record's header, once the whole record is in the buffer and its checksum holds.
     fn peek_record(&mut self) -> Result<Option<RecordHeader>> {
+        if self.peeked.is_some() {
+            return Ok(self.peeked);
+        }
         if !self.fill(RECORD_HEADER_BYTES)? {
             return Ok(None);
         }
@@ -148,7 +160,8 @@ impl<File: FsFile> Scan<File> {
         if header.sequence != self.next_sequence || !self.fill(whole)? {
             return Ok(None);
         }
-        Ok(checksum_holds(self.seed, &self.buf[self.pos..self.pos + whole]).then_some(header))
+        self.peeked = checksum_holds(self.seed, &self.buf[self.pos..self.pos + whole]).then_some(header);
+        Ok(self.peeked)
     }
 
     /// Has `want` bytes from the position on in the buffer, unless the segment ends before.
@@ -172,7 +185,7 @@ impl<File: FsFile> Scan<File> {
     }
 
     /// Judges what stands from the position on, after [`Step::End`] in the last segment.
-    pub(super) fn judge(&self) -> Result<Tail> {
+    pub(super) fn judge(&self) -> Result<Verdict> {
         judge_tail(&Ended {
             file: &self.file,
             path: &self.path,

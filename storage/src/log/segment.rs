@@ -13,7 +13,8 @@
 //! 24      8   number of the segment
 //! 32      8   sequence number of its first record
 //! 40      8   zxid of the last record before it
-//! 48     12   zero
+//! 48      4   number of the image that the log belongs to
+//! 52      8   zero
 //! 60      4   CRC32C over the 60 bytes before
 //! ```
 
@@ -41,6 +42,18 @@ pub(super) struct Segment {
     pub(super) begins_anew: bool,
     /// The file was used before: what stands behind the records are not zeros.
     pub(super) is_recycled: bool,
+    /// The image that this log continues. A log that begins anew names another one: one step replaces both.
+    pub(super) image: u32,
+}
+
+/// A boundary between two records of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) offset: u64,
+    /// Sequence number of the record behind it.
+    pub(super) next_sequence: u64,
+    /// zxid of the record before it, or the one before the segment.
+    pub(super) last_zxid: i64,
 }
 
 /// What was found where a header should be.
@@ -62,6 +75,11 @@ impl Segment {
         dir.join(file_name(self.number))
     }
 
+    /// The place before its first record.
+    pub(super) fn begin(&self) -> Place {
+        Place { offset: HEADER_BYTES as u64, next_sequence: self.first_sequence, last_zxid: self.base_zxid }
+    }
+
     pub(super) fn seed(&self) -> u32 {
         segment_seed(self.store.0, self.number)
     }
@@ -77,6 +95,7 @@ impl Segment {
         bytes[24..32].copy_from_slice(&self.number.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.first_sequence.to_le_bytes());
         bytes[40..48].copy_from_slice(&self.base_zxid.to_le_bytes());
+        bytes[48..52].copy_from_slice(&self.image.to_le_bytes());
         let crc = crc32c::crc32c(&bytes[..60]);
         bytes[60..].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -100,6 +119,7 @@ impl Segment {
             base_zxid: u64_at(bytes, 40) as i64,
             begins_anew: u32_at(bytes, 12) & FLAG_ANEW != 0,
             is_recycled: u32_at(bytes, 12) & FLAG_RECYCLED != 0,
+            image: u32_at(bytes, 48),
         }))
     }
 }
@@ -138,6 +158,11 @@ pub(super) fn spare_name(number: u64) -> String {
     format!("{number:016x}.old")
 }
 
+/// Name of the file of a segment that is filled before it becomes part of the log.
+pub(super) fn candidate_name(number: u64) -> String {
+    format!("{number:016x}.new")
+}
+
 /// Numbers of the segments in a folder, rising. Other names are left alone.
 pub(super) fn list<F: Fs>(fs: &F, dir: &Path) -> Result<Vec<u64>> {
     list_named(fs, dir, ".log", file_name)
@@ -146,6 +171,11 @@ pub(super) fn list<F: Fs>(fs: &F, dir: &Path) -> Result<Vec<u64>> {
 /// Numbers of the spare files in a folder, rising.
 pub(super) fn list_spares<F: Fs>(fs: &F, dir: &Path) -> Result<Vec<u64>> {
     list_named(fs, dir, ".old", spare_name)
+}
+
+/// Numbers of the segments in a folder that never became part of the log, rising.
+pub(super) fn list_candidates<F: Fs>(fs: &F, dir: &Path) -> Result<Vec<u64>> {
+    list_named(fs, dir, ".new", candidate_name)
 }
 
 fn list_named<F: Fs>(fs: &F, dir: &Path, suffix: &str, name_of: fn(u64) -> String) -> Result<Vec<u64>> {
@@ -173,6 +203,7 @@ mod tests {
             base_zxid: -4,
             begins_anew: true,
             is_recycled: true,
+            image: 5,
         };
         let bytes = segment.encode();
         assert_eq!(Segment::decode(&bytes), Some(HeaderFound::Whole(segment)));

@@ -1,11 +1,13 @@
 //! The image over the seam: stamped steps forward, whole scans.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Delta;
 use crate::error::{CallerError, Result, StorageError};
-use crate::kv::{Kv, KvSnapshot, KvUsage, VisitEntry, keys};
+use crate::kv::{Kv, KvSnapshot, KvUsage, keys};
 use crate::meta::StoreId;
 
 /// Version of the keys and values that this package writes into the store.
@@ -17,6 +19,9 @@ const ZXID: &str = "zxid";
 const RESTORE: &str = "restore this server's data, or start it empty if other servers have the data";
 
 /// The tree at one zxid, brought forward by [`Delta`]s. Used by any thread; deltas come from one at a time.
+///
+/// It cannot go back. So it follows only what is committed ([`Self::set_committed`]): what is merely logged may have to
+/// be truncated.
 #[derive(Debug)]
 pub struct Image<K> {
     kv: K,
@@ -24,7 +29,14 @@ pub struct Image<K> {
     store: StoreId,
     /// The zxid of the last delta. Held while a delta is written, so that a snapshot's stamp is its content's.
     zxid: Mutex<i64>,
+    /// No delta may go further.
+    committed: AtomicI64,
+    /// How many [`Transfer`](crate::Transfer)s read from it.
+    pub(crate) transfers: AtomicUsize,
 }
+
+/// Receives an entry of an image.
+pub type VisitImage<'v> = &'v mut dyn FnMut(ImageEntry<'_>) -> std::result::Result<(), CallerError>;
 
 /// Something in the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +85,7 @@ pub struct ImageSnapshot<'a, K: Kv + 'a> {
 impl<K: Kv> Image<K> {
     /// Makes an empty image at zxid 0 in a store that has none, durably. `path` is for messages.
     pub(crate) fn create(kv: K, path: &Path, store: StoreId) -> Result<Self> {
-        let image = Self { kv, path: path.to_path_buf(), store, zxid: Mutex::new(0) };
+        let image = Self::new(kv, path, store, 0);
         let mut delta = Delta::new(0);
         let mut put = |name, bytes: &[u8]| delta.batch.put(|key| key.extend(keys::named(keys::META, name)), bytes);
         put(FORMAT, &IMAGE_FORMAT_VERSION.to_le_bytes());
@@ -86,16 +98,14 @@ impl<K: Kv> Image<K> {
     /// Opens the image in a store; gives the store back if there is none in it.
     pub(crate) fn open(kv: K, path: &Path) -> Result<std::result::Result<Self, K>> {
         let Some(format) = kv.get(&keys::named(keys::META, FORMAT))? else {
-            let mut any = None;
-            kv.snapshot()
-                .scan(&[0][..]..&[0xff][..], &mut |key, _| {
-                    any = Some(key.to_vec());
-                    Err("one is enough".into())
-                })
-                .or_else(|e| if any.is_some() { Ok(()) } else { Err(e) })?;
-            return match any {
-                None => Ok(Err(kv)),
-                Some(_) => Err(StorageError::mismatch(path, "the image has no format version", RESTORE)),
+            let mut is_empty = true;
+            kv.snapshot().scan(&[0][..]..&[0xff][..], 0, &mut |_, _| {
+                is_empty = false;
+                Ok(ControlFlow::Break(()))
+            })?;
+            return match is_empty {
+                true => Ok(Err(kv)),
+                false => Err(StorageError::mismatch(path, "the image has no format version", RESTORE)),
             };
         };
         let found = number::<4>(path, FORMAT, Some(&format)).map(u32::from_le_bytes)?;
@@ -107,20 +117,61 @@ impl<K: Kv> Image<K> {
             |name| Ok::<_, StorageError>(number::<8>(path, name, kv.get(&keys::named(keys::META, name))?.as_deref()));
         let store = StoreId(u64::from_le_bytes(read(STORE)??));
         let zxid = i64::from_le_bytes(read(ZXID)??);
-        Ok(Ok(Self { kv, path: path.to_path_buf(), store, zxid: Mutex::new(zxid) }))
+        Ok(Ok(Self::new(kv, path, store, zxid)))
     }
 
-    /// Brings the image forward by one delta, atomically, and stamps it with the delta's zxid. Not durable before
-    /// [`Self::flush`], though it may become so earlier. The delta can be used again after [`Delta::restart`].
+    fn new(kv: K, path: &Path, store: StoreId, zxid: i64) -> Self {
+        Self {
+            kv,
+            path: path.to_path_buf(),
+            store,
+            zxid: Mutex::new(zxid),
+            committed: AtomicI64::new(zxid),
+            transfers: AtomicUsize::new(0),
+        }
+    }
+
+    /// Everything up to `zxid` is committed: the image may follow as far as that. What was told before stays allowed. A
+    /// server that stands alone commits what it logs, and tells `i64::MAX` once. An image that was just opened may not
+    /// go on before it is told, since of the log behind it nobody knows yet what is committed.
+    pub fn set_committed(&self, zxid: i64) {
+        self.committed.fetch_max(zxid, Ordering::AcqRel);
+    }
+
+    /// Brings the image forward by one delta, atomically, and stamps it with the delta's zxid, which must be that of a
+    /// record in the log. Not durable before [`Self::flush`], though it may become so earlier. The delta can be used
+    /// again after [`Delta::restart`].
+    ///
+    /// Refused if the delta goes back, or beyond what is committed.
     pub fn apply(&self, delta: &mut Delta) -> Result<()> {
+        let committed = self.committed.load(Ordering::Acquire);
+        if delta.zxid() > committed {
+            return Err(StorageError::NotCommitted { zxid: delta.zxid(), committed });
+        }
         let mut zxid = self.lock_zxid();
         if delta.zxid() < *zxid {
             return Err(StorageError::NotRising { zxid: delta.zxid(), last: *zxid });
         }
-        let stamp = delta.zxid().to_le_bytes();
-        delta.batch.put(|key| key.extend_from_slice(&keys::named(keys::META, ZXID)), &stamp);
+        stamp(delta);
         self.kv.write(&delta.batch)?;
         *zxid = delta.zxid();
+        Ok(())
+    }
+
+    /// Puts a part of a snapshot into an image that is nobody's yet; the delta's zxid means nothing.
+    pub(crate) fn fill(&self, delta: &Delta) -> Result<()> {
+        self.kv.write(&delta.batch)
+    }
+
+    /// The snapshot is complete: stamps the image with its zxid, durably.
+    pub(crate) fn complete(&self, zxid: i64) -> Result<()> {
+        let mut delta = Delta::new(zxid);
+        let mut stamped = self.lock_zxid();
+        stamp(&mut delta);
+        self.kv.write(&delta.batch)?;
+        self.kv.flush()?;
+        *stamped = zxid;
+        self.committed.store(zxid, Ordering::Release);
         Ok(())
     }
 
@@ -138,6 +189,11 @@ impl<K: Kv> Image<K> {
     /// The zxid of the last delta.
     pub fn zxid(&self) -> i64 {
         *self.lock_zxid()
+    }
+
+    /// Folder of the image, for messages.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Identity of the store that the image belongs to.
@@ -162,10 +218,7 @@ impl<K: Kv> Image<K> {
     }
 
     /// Hands everything in the image to `visit`: blobs, sessions, then znodes depth first, parents before children.
-    pub fn load(
-        &self,
-        visit: &mut dyn FnMut(ImageEntry<'_>) -> std::result::Result<(), CallerError>,
-    ) -> Result<ImageCounts> {
+    pub fn load(&self, visit: VisitImage<'_>) -> Result<ImageCounts> {
         self.snapshot().visit(visit)
     }
 
@@ -186,38 +239,91 @@ impl<K: Kv> ImageSnapshot<'_, K> {
     }
 
     /// Hands everything to `visit`, in the order of [`Image::load`].
-    pub fn visit(
-        &self,
-        visit: &mut dyn FnMut(ImageEntry<'_>) -> std::result::Result<(), CallerError>,
-    ) -> Result<ImageCounts> {
-        let mut counts = ImageCounts::default();
-        let mut path = Vec::new();
-        self.space(keys::BLOB, &mut |key, bytes| {
-            let name = std::str::from_utf8(key).map_err(|_| bad("a blob's name is not UTF-8", key))?;
-            visit(ImageEntry::Blob { name, bytes })
-        })?;
-        self.space(keys::SESSION, &mut |key, value| {
-            let id = keys::session(key).ok_or_else(|| bad("a session's key is not 8 bytes long", key))?;
-            let timeout = value.try_into().map_err(|_| bad("a session's timeout is not 4 bytes long", key))?;
-            counts.sessions += 1;
-            visit(ImageEntry::Session { id, timeout_ms: i32::from_le_bytes(timeout) })
-        })?;
-        self.space(keys::ZNODE, &mut |key, record| {
-            let path = keys::znode(key, &mut path).ok_or_else(|| bad("a znode's key is no path", key))?;
-            counts.znodes += 1;
-            counts.bytes += (key.len() + record.len()) as u64;
-            visit(ImageEntry::Znode { path, record })
-        })?;
-        Ok(counts)
+    pub fn visit(&self, visit: VisitImage<'_>) -> Result<ImageCounts> {
+        let mut cursor = Cursor::default();
+        self.visit_piece(&mut cursor, usize::MAX, visit)?;
+        Ok(cursor.counts)
     }
 
-    /// Scans one key space, without the byte that names it.
-    fn space(&self, space: u8, visit: VisitEntry<'_>) -> Result<()> {
-        let range = keys::space(space);
-        self.view.scan(&range.start..&range.end, &mut |key, value| visit(&key[1..], value)).map_err(|e| match e {
+    /// Hands what comes next to `visit`, in the order of [`Image::load`], until at least `bytes_max` bytes of keys and
+    /// records were handed over; tells whether there may be more.
+    pub fn visit_piece(&self, cursor: &mut Cursor, bytes_max: usize, visit: VisitImage<'_>) -> Result<bool> {
+        let (mut bytes, mut path, mut more) = (0, Vec::new(), false);
+        let (mut last, from) = (Vec::new(), cursor.next.clone());
+        let counts = &mut cursor.counts;
+        let scanned = self.view.scan(&from..&keys::space(keys::ZNODE).end, bytes_max, &mut |key, value| {
+            visit(decode(key, value, &mut path, counts)?)?;
+            bytes += key.len() + value.len();
+            more = bytes >= bytes_max;
+            if more {
+                last.extend_from_slice(key);
+                return Ok(ControlFlow::Break(()));
+            }
+            Ok(ControlFlow::Continue(()))
+        });
+        scanned.map_err(|e| match e {
             StorageError::Replay { source, .. } => StorageError::Replay { path: self.path.to_path_buf(), source },
             other => other,
-        })
+        })?;
+        // The smallest key behind the last one, or the end of everything.
+        last.push(0);
+        cursor.next = if more { last } else { keys::space(keys::ZNODE).end.to_vec() };
+        Ok(more)
+    }
+}
+
+/// How far an image was read.
+#[derive(Debug, Clone)]
+pub struct Cursor {
+    /// The smallest key that was not read.
+    next: Vec<u8>,
+    counts: ImageCounts,
+}
+
+impl Default for Cursor {
+    fn default() -> Self {
+        Self { next: keys::space(keys::BLOB).start.to_vec(), counts: ImageCounts::default() }
+    }
+}
+
+impl Cursor {
+    /// What was read so far.
+    pub fn counts(&self) -> ImageCounts {
+        self.counts
+    }
+}
+
+/// Lets a delta carry its zxid into the store.
+fn stamp(delta: &mut Delta) {
+    let zxid = delta.zxid().to_le_bytes();
+    delta.batch.put(|key| key.extend_from_slice(&keys::named(keys::META, ZXID)), &zxid);
+}
+
+/// An entry as it was stored.
+fn decode<'a>(
+    key: &'a [u8],
+    value: &'a [u8],
+    path: &'a mut Vec<u8>,
+    counts: &mut ImageCounts,
+) -> std::result::Result<ImageEntry<'a>, CallerError> {
+    let (&space, rest) = key.split_first().ok_or("a key is empty: the image is damaged")?;
+    match space {
+        keys::BLOB => {
+            let name = std::str::from_utf8(rest).map_err(|_| bad("a blob's name is not UTF-8", rest))?;
+            Ok(ImageEntry::Blob { name, bytes: value })
+        }
+        keys::SESSION => {
+            let id = keys::session(rest).ok_or_else(|| bad("a session's key is not 8 bytes long", rest))?;
+            let timeout = value.try_into().map_err(|_| bad("a session's timeout is not 4 bytes long", rest))?;
+            counts.sessions += 1;
+            Ok(ImageEntry::Session { id, timeout_ms: i32::from_le_bytes(timeout) })
+        }
+        _ => {
+            let path = keys::znode(rest, path).ok_or_else(|| bad("a znode's key is no path", rest))?;
+            counts.znodes += 1;
+            counts.bytes += (rest.len() + value.len()) as u64;
+            Ok(ImageEntry::Znode { path, record: value })
+        }
     }
 }
 

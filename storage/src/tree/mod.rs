@@ -4,4 +4,4 @@ mod delta;
 mod image;
 
 pub use delta::Delta;
-pub use image::{IMAGE_FORMAT_VERSION, Image, ImageCounts, ImageEntry, ImageSnapshot};
+pub use image::{Cursor, IMAGE_FORMAT_VERSION, Image, ImageCounts, ImageEntry, ImageSnapshot, VisitImage};

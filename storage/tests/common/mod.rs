@@ -3,13 +3,14 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use rookeeper_storage::error::CallerError;
-use rookeeper_storage::fs::{Fs, ModelFs};
-use rookeeper_storage::kv::model::{ModelDisk, ModelKv};
+use rookeeper_storage::fs::{CrashLuck, Fs, ModelFs};
+use rookeeper_storage::kv::model::ModelDisk;
 use rookeeper_storage::log::LogOptions;
-use rookeeper_storage::tree::ImageEntry;
+use rookeeper_storage::tree::{Delta, ImageEntry};
 use rookeeper_storage::{Recovered, Replay, Result, Store, StoreOptions};
 
 /// Everything that a start handed over.
@@ -55,9 +56,10 @@ pub(crate) struct Machine {
     pub(crate) disk: ModelDisk,
     pub(crate) force_sync: bool,
     pub(crate) segment_bytes: u64,
+    pub(crate) server: Option<i64>,
 }
 
-pub(crate) type ModelStore = Store<ModelFs, ModelKv>;
+pub(crate) type ModelStore = Store<ModelFs, ModelDisk>;
 
 impl Machine {
     pub(crate) fn new(segment_bytes: u64) -> Self {
@@ -69,20 +71,45 @@ impl Machine {
             data_dir: PathBuf::from("/data"),
             data_log_dir: PathBuf::from("/log"),
             log: LogOptions { segment_bytes: self.segment_bytes, force_sync: self.force_sync },
+            server: self.server,
         }
     }
 
     pub(crate) fn open(&self) -> Result<(ModelStore, Recovered, Seen)> {
         let mut seen = Seen::default();
-        let disk = self.disk.clone();
-        let (store, recovered) = Store::open(&self.fs, &self.options(), |_| Ok(ModelKv::open(&disk)), &mut seen)?;
+        let (store, recovered) = Store::open(&self.fs, &self.options(), &self.disk, &mut seen)?;
+        store.image.set_committed(i64::MAX);
         Ok((store, recovered, seen))
+    }
+
+    /// The machine dies and comes back; `kept` says how much of the image's unflushed changes survives.
+    pub(crate) fn crash(&self, luck: CrashLuck, kept: u64) {
+        self.fs.crash(luck);
+        self.disk.crash(kept);
     }
 
     pub(crate) fn segments(&self) -> Vec<PathBuf> {
         let dir = PathBuf::from("/log/rookeeper/log");
         self.fs.list(&dir).unwrap().iter().filter(|name| name.ends_with(".log")).map(|name| dir.join(name)).collect()
     }
+}
+
+/// Appends records and flushes each.
+pub(crate) fn write(store: &mut ModelStore, zxids: RangeInclusive<i64>) {
+    for zxid in zxids {
+        store.log.append(zxid, &payload(zxid)).unwrap();
+        store.log.flush().unwrap();
+    }
+}
+
+/// A change that tells its zxid, of a znode of its own and of some that others change too.
+pub(crate) fn delta(zxid: i64) -> Delta {
+    let mut delta = Delta::new(zxid);
+    delta.put_znode("/", b"root").unwrap();
+    delta.put_znode(&format!("/n{zxid}"), &payload(zxid)).unwrap();
+    delta.put_session(zxid, 4000);
+    delta.put_blob("digest", &zxid.to_le_bytes());
+    delta
 }
 
 /// A payload that tells its zxid.
