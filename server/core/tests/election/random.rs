@@ -36,7 +36,7 @@ fn told(world: &World) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Never two leaders of an epoch, none without what was committed, none whose history is not the newest of a
     /// quorum. In the end one that all follow; and who comes late finds it.
