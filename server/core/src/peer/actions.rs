@@ -77,7 +77,7 @@ impl Peer {
         let epoch = match &self.role {
             Role::Leading(leader) => leader.epoch(),
             Role::Learning(learner) => learner.epoch(),
-            Role::Looking { .. } | Role::Stopped => None,
+            Role::Looking | Role::Pausing(_) | Role::Stopped => None,
         };
         epoch.unwrap_or(self.state.epochs.current)
     }

@@ -5,7 +5,7 @@ use rookeeper_protocol::types::Zxid;
 
 use super::input::Loaded;
 use super::output::{Event, Output};
-use super::{EarlyLearner, Peer, Role, Serving, WAITING_LINKS_MAX, role};
+use super::{EarlyLearner, Pause, Peer, Role, Serving, WAITING_LINKS_MAX, role};
 use crate::election::{Decision, Standing};
 use crate::pipeline::Now;
 use crate::tree::Tree;
@@ -16,7 +16,7 @@ use crate::zab::{DialId, LearnerLink, Reason};
 impl Peer {
     /// Looks for a leader.
     pub(super) fn look(&mut self, now: Now) {
-        self.role = Role::Looking { from_ms: None };
+        self.role = Role::Looking;
         let standing = Standing { zxid: self.state.last_logged(), epoch: i64::from(self.state.epochs.current.0) };
         self.election.look(now.monotonic_ms, standing, &self.state.membership, &mut self.votes);
     }
@@ -57,12 +57,20 @@ impl Peer {
         if !self.end_role(now, tree, reason) {
             return;
         }
-        let waits = self.role.state() == PeerState::Observing && self.rules.observer_delay_ms > 0;
-        if waits {
+        if self.durability.is_log_uncertain() {
+            self.become_role(Role::Pausing(Pause::Disk));
+        } else if self.role.state() == PeerState::Observing && self.rules.observer_delay_ms > 0 {
             let from_ms = now.monotonic_ms + self.random_below(self.rules.observer_delay_ms);
-            self.become_role(Role::Looking { from_ms: Some(from_ms) });
+            self.become_role(Role::Pausing(Pause::Until(from_ms)));
         } else {
-            self.become_role(Role::Looking { from_ms: None });
+            self.become_role(Role::Looking);
+            self.look(now);
+        }
+    }
+
+    /// The disk has told where the log ends now.
+    pub(super) fn on_log_certain(&mut self, now: Now) {
+        if matches!(self.role, Role::Pausing(Pause::Disk)) && !self.durability.is_log_uncertain() {
             self.look(now);
         }
     }
@@ -80,7 +88,7 @@ impl Peer {
                 self.outbox.push(Output::HangUp { dial });
                 self.outbox.push(Output::Tell(Event::LeftLeader { leader, reason }));
             }
-            Role::Looking { .. } | Role::Stopped => return false,
+            Role::Looking | Role::Pausing(_) | Role::Stopped => return false,
         }
         if self.is_serving() {
             self.outbox.push(Output::StopServing);
@@ -101,7 +109,7 @@ impl Peer {
                 leader.established(&mut self.state, now.monotonic_ms, &mut self.actions);
             }
             Role::Learning(_) => self.touches.clear(now.monotonic_ms),
-            Role::Looking { .. } | Role::Stopped => {}
+            Role::Looking | Role::Pausing(_) | Role::Stopped => {}
         }
         if self.is_serving() {
             self.outbox.push(Output::Serve);
@@ -121,9 +129,15 @@ impl Peer {
         if let Some(Loaded { sessions, changes, .. }) = reloaded {
             self.pipeline.replace(now, tree, sessions, changes);
         }
-        if let Role::Learning(learner) = &mut self.role {
-            learner.on_truncated(&mut self.state, now.monotonic_ms, last_zxid, &mut self.actions);
+        match &mut self.role {
+            Role::Learning(learner) => {
+                learner.on_truncated(&mut self.state, now.monotonic_ms, last_zxid, &mut self.actions);
+            }
+            Role::Looking | Role::Pausing(_) | Role::Leading(_) | Role::Stopped => {
+                self.state.history.truncate(last_zxid);
+            }
         }
+        self.on_log_certain(now);
     }
 
     pub(super) fn on_snapshot_received(&mut self, now: Now, tree: &Tree, loaded: Loaded) {
@@ -131,7 +145,7 @@ impl Peer {
         self.pipeline.replace(now, tree, sessions, changes);
         match &mut self.role {
             Role::Learning(learner) => learner.on_snapshot_received(&mut self.state, now.monotonic_ms, last_zxid),
-            Role::Looking { .. } | Role::Leading(_) | Role::Stopped => {
+            Role::Looking | Role::Pausing(_) | Role::Leading(_) | Role::Stopped => {
                 self.state.history.replace(last_zxid);
                 self.state.wants_snapshot = false;
             }
@@ -143,11 +157,11 @@ impl Peer {
             Role::Leading(leader) => {
                 leader.on_connected(&self.state, now.monotonic_ms, link, &mut self.actions);
             }
-            Role::Looking { .. } if self.early_learners.len() < WAITING_LINKS_MAX => {
+            Role::Looking | Role::Pausing(_) if self.early_learners.len() < WAITING_LINKS_MAX => {
                 let until_ms = now.monotonic_ms + self.state.rules.tick_ms;
                 self.early_learners.insert(link, EarlyLearner { until_ms, first: None });
             }
-            Role::Looking { .. } | Role::Learning(_) | Role::Stopped => {
+            Role::Looking | Role::Pausing(_) | Role::Learning(_) | Role::Stopped => {
                 self.outbox.push_for_learner(link, Output::Dismiss { link });
             }
         }

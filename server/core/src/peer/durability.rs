@@ -48,6 +48,11 @@ impl Durability {
         self.under_way.pop_front_if(|(write, _)| *write <= through).map(|(_, written)| written)
     }
 
+    /// Whether something under way changes where the log ends.
+    pub(super) fn is_log_uncertain(&self) -> bool {
+        self.under_way.iter().any(|(_, written)| *written == Written::Other)
+    }
+
     /// The newest write.
     pub(super) fn last(&self) -> WriteId {
         self.last
@@ -74,5 +79,9 @@ mod tests {
         assert_eq!(durability.take(WriteId(2)), Some(Written::Epochs(epochs)));
         assert_eq!(durability.take(WriteId(2)), None);
         assert_eq!(durability.take(WriteId(9)), Some(Written::Log(Zxid(8))));
+        durability.begin(Written::Other);
+        assert!(durability.is_log_uncertain());
+        durability.take(WriteId(9));
+        assert!(!durability.is_log_uncertain());
     }
 }

@@ -98,6 +98,12 @@ pub enum Input {
         /// What it holds.
         loaded: Loaded,
     },
+    /// The connection ended before the snapshot was complete, or it could not be read: everything on disk is as it was.
+    /// Counts as the write's report; one of the two comes for each [`super::Output::ReceiveSnapshot`].
+    SnapshotAbandoned {
+        /// The write.
+        write: WriteId,
+    },
     /// A piece of the log's history was read for a learner.
     HistoryRead {
         /// The learner.

@@ -103,7 +103,7 @@ impl Peer {
                     self.outbox.push(Output::CloseConnection { conn: old, session });
                 }
             }
-            Role::Looking { .. } | Role::Stopped => {}
+            Role::Looking | Role::Pausing(_) | Role::Stopped => {}
         }
     }
 

@@ -40,11 +40,11 @@ use crate::election::{Election, ElectionOutput, Standing};
 use crate::pipeline::{Connections, Now, Pipeline, WriteRequest};
 use crate::tree::Tree;
 use crate::watch::{ConnId, WatchTable};
-use crate::zab::{Action, DialId, Epochs, History, LearnerLink, State};
+use crate::zab::{Action, DialId, Epochs, History, LearnerLink, State, Violation, follows, require};
 use durability::{Durability, Written};
 use learning::Touches;
 use outbox::Outbox;
-use role::Role;
+use role::{Pause, Role};
 
 /// Connections to the learner port that are kept while nobody knows yet who leads. More than an ensemble has servers.
 const WAITING_LINKS_MAX: usize = 256;
@@ -113,7 +113,7 @@ impl Peer {
         let mut peer = Self {
             state: State { rules: rules.zab, membership, epochs, history, wants_snapshot: false },
             election,
-            role: Role::Looking { from_ms: None },
+            role: Role::Looking,
             pipeline,
             serving: Serving::No,
             durability: Durability::default(),
@@ -152,6 +152,39 @@ impl Peer {
         matches!(self.role, Role::Leading(_))
     }
 
+    /// The connection to the leader, or the attempt at it.
+    pub fn dial(&self) -> Option<DialId> {
+        match &self.role {
+            Role::Learning(learner) => Some(learner.dial()),
+            Role::Looking | Role::Pausing(_) | Role::Leading(_) | Role::Stopped => None,
+        }
+    }
+
+    /// Checks what must hold between any two steps.
+    pub fn validate(&self, tree: &Tree) -> Result<(), Violation> {
+        self.state.validate()?;
+        match &self.role {
+            Role::Leading(leader) => leader.validate(&self.state)?,
+            Role::Learning(learner) => learner.validate(&self.state)?,
+            Role::Looking | Role::Pausing(_) | Role::Stopped => {}
+        }
+        let uncertain = self.durability.is_log_uncertain();
+        let (applied, history) = (tree.last_zxid(), &self.state.history);
+        if self.serving == Serving::Yes {
+            let committed = history.committed();
+            require(applied <= committed, "clients see only what is committed", || format!("{applied}, {committed}"))?;
+        }
+        let mut last = applied;
+        for zxid in self.pipeline.waiting() {
+            require(follows(last, zxid), "what is applied and what waits have no gap", || {
+                format!("{zxid} behind {last}")
+            })?;
+            last = zxid;
+        }
+        let logged = history.last_logged();
+        require(last == logged || uncertain, "what is logged is applied or waits", || format!("{last}, {logged}"))
+    }
+
     /// The state that the agreement works on.
     pub fn zab(&self) -> &State {
         &self.state
@@ -186,7 +219,7 @@ impl Peer {
     pub fn keep_log_after(&self) -> Option<Zxid> {
         match &self.role {
             Role::Leading(leader) => leader.keep_log_after(),
-            Role::Looking { .. } | Role::Learning(_) | Role::Stopped => None,
+            Role::Looking | Role::Pausing(_) | Role::Learning(_) | Role::Stopped => None,
         }
     }
 
@@ -203,7 +236,9 @@ impl Peer {
     /// When [`Input::Timeout`] is due, in monotonic milliseconds.
     pub fn next_deadline_ms(&self) -> Option<i64> {
         let role = match &self.role {
-            Role::Looking { from_ms } => from_ms.or(self.election.next_deadline_ms()),
+            Role::Looking => self.election.next_deadline_ms(),
+            Role::Pausing(Pause::Until(from_ms)) => Some(*from_ms),
+            Role::Pausing(Pause::Disk) => None,
             Role::Leading(leader) => Some(leader.next_deadline_ms(&self.state)),
             Role::Learning(learner) => Some(learner.next_deadline_ms(&self.state)),
             Role::Stopped => None,
@@ -254,6 +289,10 @@ impl Peer {
                 self.on_durable(now, write);
                 self.on_snapshot_received(now, lent.tree, loaded);
             }
+            Input::SnapshotAbandoned { write } => {
+                self.on_durable(now, write);
+                self.on_log_certain(now);
+            }
             Input::HistoryRead { link, piece } => {
                 if let Role::Leading(leader) = &mut self.role {
                     leader.on_history(&self.state, now.monotonic_ms, link, piece, &mut self.actions);
@@ -287,7 +326,7 @@ impl Peer {
         match self.role {
             Role::Leading(_) => self.propose(now, tree, requests),
             Role::Learning(_) => self.forward(requests),
-            Role::Looking { .. } | Role::Stopped => {}
+            Role::Looking | Role::Pausing(_) | Role::Stopped => {}
         }
         self.carry_out(now, tree);
     }
@@ -335,11 +374,11 @@ impl Peer {
         let now_ms = now.monotonic_ms;
         self.dismiss_early(|early| early.until_ms <= now_ms);
         match &mut self.role {
-            Role::Looking { from_ms: Some(from_ms) } if *from_ms <= now_ms => self.look(now),
-            Role::Looking { .. } => self.election.on_timeout(now_ms, &self.state.membership, &mut self.votes),
+            Role::Pausing(Pause::Until(from_ms)) if *from_ms <= now_ms => self.look(now),
+            Role::Looking => self.election.on_timeout(now_ms, &self.state.membership, &mut self.votes),
             Role::Leading(leader) => leader.on_timeout(&mut self.state, now_ms, &mut self.actions),
             Role::Learning(learner) => learner.on_timeout(&self.state, now_ms, &mut self.actions),
-            Role::Stopped => {}
+            Role::Pausing(_) | Role::Stopped => {}
         }
         if self.is_established_leader() {
             self.expire_sessions(now, lent);
@@ -354,7 +393,7 @@ impl Peer {
                     match &mut self.role {
                         Role::Leading(leader) => leader.on_flushed(&mut self.state, &mut self.actions),
                         Role::Learning(learner) => learner.on_flushed(&self.state, &mut self.actions),
-                        Role::Looking { .. } | Role::Stopped => {}
+                        Role::Looking | Role::Pausing(_) | Role::Stopped => {}
                     }
                 }
                 Written::Epochs(epochs) => match &mut self.role {
@@ -364,7 +403,7 @@ impl Peer {
                     Role::Learning(learner) => {
                         learner.on_epochs_persisted(&mut self.state, epochs, &mut self.actions);
                     }
-                    Role::Looking { .. } | Role::Stopped => {}
+                    Role::Looking | Role::Pausing(_) | Role::Stopped => {}
                 },
                 Written::Other => {}
             }

@@ -49,7 +49,8 @@ pub enum Output {
     },
     /// Take the snapshot that follows on the connection to the leader. Once it is complete, with Java's signature behind
     /// it, it becomes image and tree in one step and the log begins anew behind it: a crash leaves the old or the new.
-    /// Answered by [`super::Input::SnapshotReceived`], or by the end of the connection.
+    /// Answered by [`super::Input::SnapshotReceived`], or by [`super::Input::SnapshotAbandoned`] if the connection ends
+    /// before, whoever ends it.
     ReceiveSnapshot {
         /// The write.
         write: WriteId,

@@ -9,11 +9,10 @@ use crate::zab::learner::Learner;
 /// What a server is at the moment, with all that belongs to it.
 #[derive(Debug)]
 pub(super) enum Role {
-    /// It looks for a leader; an observer may wait a while before it does, so that not all come at once.
-    Looking {
-        /// When it begins, in monotonic milliseconds, if it has not.
-        from_ms: Option<i64>,
-    },
+    /// It looks for a leader.
+    Looking,
+    /// It will look for a leader.
+    Pausing(Pause),
     /// It leads.
     Leading(Box<Leader>),
     /// It follows or observes a leader.
@@ -22,11 +21,20 @@ pub(super) enum Role {
     Stopped,
 }
 
+/// What a server waits for before it looks for a leader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// This time, in monotonic milliseconds: observers do not come all at once.
+    Until(i64),
+    /// The disk: nobody knows where its log ends while it is cut or replaced.
+    Disk,
+}
+
 impl Role {
     /// What others call it.
     pub(super) fn state(&self) -> PeerState {
         match self {
-            Self::Looking { .. } | Self::Stopped => PeerState::Looking,
+            Self::Looking | Self::Pausing(_) | Self::Stopped => PeerState::Looking,
             Self::Leading(_) => PeerState::Leading,
             Self::Learning(learner) if learner.follows() => PeerState::Following,
             Self::Learning(_) => PeerState::Observing,

@@ -49,6 +49,14 @@ impl Pipeline {
         self.queue.push_back(Proposal { request, outcome: Outcome::Logged(entry), bytes: 0, quota: Vec::new() });
     }
 
+    /// The transactions that wait to be applied, in order.
+    pub fn waiting(&self) -> impl Iterator<Item = Zxid> {
+        self.queue.iter().filter_map(|proposal| match &proposal.outcome {
+            Outcome::Logged(entry) => Some(entry.header.zxid),
+            Outcome::Refused(_) | Outcome::Sync { .. } => None,
+        })
+    }
+
     /// Transactions behind `keep` were never agreed on.
     pub fn forget_behind(&mut self, keep: Zxid) {
         let is_kept = |outcome: &Outcome| !matches!(outcome, Outcome::Logged(entry) if entry.header.zxid > keep);

@@ -93,6 +93,12 @@ impl SessionTable {
         self.sessions.iter().map(|(id, session)| (*id, session))
     }
 
+    /// The sessions that are part of the agreed state, with their timeouts: what a snapshot has. A leader knows more, whose
+    /// createSession is on its way.
+    pub fn committed(&self) -> impl Iterator<Item = (SessionId, i32)> {
+        self.iter().filter(|(_, session)| session.committed).map(|(id, session)| (id, session.timeout_ms))
+    }
+
     /// The sessions behind `after`, in the order of their ids.
     pub fn iter_after(&self, after: Option<SessionId>) -> impl Iterator<Item = (SessionId, &Session)> {
         let behind = (after.map_or(Unbounded, Excluded), Unbounded);

@@ -7,6 +7,7 @@
 mod action;
 mod epoch;
 mod history;
+mod invariants;
 pub mod leader;
 pub mod learner;
 mod state;
@@ -21,6 +22,7 @@ use rookeeper_protocol::types::Zxid;
 pub use action::{Action, DialId, LearnerLink, Reason};
 pub use epoch::{Epoch, Epochs, Offer, StateSummary};
 pub use history::{COMMIT_LOG_COUNT_DEFAULT, History, HistoryPiece, LogRecord, WINDOW_BYTES_MAX, follows};
+pub use invariants::{Violation, require};
 pub use state::{State, ZabRules};
 pub use sync_plan::{LearnerState, SyncPlan, SyncRules, plan, plan_from_log};
 

@@ -119,14 +119,23 @@ impl Leader {
             if learner.phase >= Phase::Synchronized { learner.acked } else { None }
         };
         let reached = state.membership.quorums().highest(acked).unwrap_or(Zxid::ZERO).min(self.last_proposed);
-        // What is older than the epoch was committed when the leader was established.
-        if reached > state.history.committed() {
-            self.commit(state, reached, actions);
+        // Whoever asked for a sync waits for its answer in front of what was proposed later. By acknowledging that, the
+        // quorum tells that it still follows.
+        while let Some(through) = self.syncs.front().map(|sync| sync.through).filter(|through| *through < reached) {
+            self.commit(state, through, actions);
+            if let Some(sync) = self.syncs.pop_front_if(|sync| sync.through <= through) {
+                answer(&sync, actions);
+            }
         }
+        self.commit(state, reached, actions);
     }
 
     fn commit(&mut self, state: &mut State, through: Zxid, actions: &mut Vec<Action>) {
         let before = state.history.committed();
+        // What is older than the epoch was committed when the leader was established.
+        if through <= before || through.counter() == 0 {
+            return;
+        }
         let mut commits = BytesMut::new();
         let mut informs = BytesMut::new();
         let observed = self.learners.values().any(|learner| learner.is_forwarded_to() && !learner.follows);
@@ -190,10 +199,7 @@ impl Leader {
             let is_committed = |through: Zxid| through <= committed || through.counter() == 0;
             let ready = |sync: &mut WaitingSync| sync.round <= answered && is_committed(sync.through);
             let Some(sync) = self.syncs.pop_front_if(ready) else { return };
-            actions.push(match sync.who {
-                Syncer::Here => Action::Synced,
-                Syncer::Learner(link) => Action::ToLearner(link, packet(PacketType::Sync, Zxid::ZERO)),
-            });
+            answer(&sync, actions);
         }
     }
 
@@ -223,4 +229,11 @@ impl Leader {
         };
         state.membership.quorums().satisfied_by(counts)
     }
+}
+
+fn answer(sync: &WaitingSync, actions: &mut Vec<Action>) {
+    actions.push(match sync.who {
+        Syncer::Here => Action::Synced,
+        Syncer::Learner(link) => Action::ToLearner(link, packet(PacketType::Sync, Zxid::ZERO)),
+    });
 }

@@ -506,6 +506,23 @@ fn a_sync_waits_for_what_is_proposed_and_for_a_quorum_that_still_follows() {
     assert_eq!(world.flushed(z(2, 1)), commit);
 }
 
+/// Java's followers take their requests' answers in order: SYNC must not come behind a COMMIT of something later.
+#[test]
+fn a_sync_is_answered_in_front_of_what_was_proposed_later() {
+    let mut world = World::serving();
+    world.propose(&[z(2, 1)]);
+    world.sync(Syncer::Learner(LearnerLink(1)));
+    world.sync(Syncer::Here);
+    world.propose(&[z(2, 2)]);
+    world.flushed(z(2, 2));
+    assert_eq!(world.packet(1, PacketType::Ack, z(2, 1), None), ["to 1: COMMIT 0x200000001", "commit 0x200000001"]);
+    // No ping was answered, but who acknowledges what came behind the sync follows still.
+    assert_eq!(
+        world.packet(1, PacketType::Ack, z(2, 2), None),
+        ["to 1: SYNC 0x0", "synced", "to 1: COMMIT 0x200000002", "commit 0x200000002",]
+    );
+}
+
 #[test]
 fn a_leader_that_nobody_follows_any_more_answers_no_sync() {
     let mut world = World::serving();

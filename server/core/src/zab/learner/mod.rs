@@ -109,9 +109,14 @@ impl Learner {
         (self.stage > Stage::Introduced).then_some(self.epoch)
     }
 
-    /// Whether packets for the leader can be written.
-    pub fn is_connected(&self) -> bool {
-        self.stage > Stage::Connecting
+    /// The newest transaction that the leader says is committed.
+    pub fn told_committed(&self) -> Zxid {
+        self.told_committed
+    }
+
+    /// The proposals that the leader has not committed yet, oldest first.
+    pub fn uncommitted(&self) -> impl Iterator<Item = Zxid> {
+        self.uncommitted.iter().copied()
     }
 
     /// The connection is gone, or there is none.

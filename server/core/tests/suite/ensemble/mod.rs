@@ -1,0 +1,8 @@
+//! Servers that agree: elections, synchronization and broadcast between whole machines, with clients.
+
+mod cluster;
+mod disk;
+mod server;
+mod sessions;
+mod stories;
+mod turmoil;

@@ -1,0 +1,335 @@
+//! One server: the machine with its tree, its clients' connections and its disk.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use bytes::BytesMut;
+use rookeeper_core::acl::{AclPolicy, AuthRules};
+use rookeeper_core::client::{Connection, ConnectionRules, ReadView};
+use rookeeper_core::election::Timing;
+use rookeeper_core::ensemble::{ConfigRules, EnsembleConfig, Membership};
+use rookeeper_core::peer::{Clients, Input, Lent, Loaded, Output, Peer, PeerRules, Start, WriteId};
+use rookeeper_core::pipeline::{Connections, Finished, Now, PipelineRules};
+use rookeeper_core::tree::{Tree, TreeRules};
+use rookeeper_core::watch::{ConnId, WatchTable};
+use rookeeper_core::zab::{DialId, SyncRules, ZabRules};
+use rookeeper_protocol::client::EventType;
+use rookeeper_protocol::types::{AclList, ExtendedTypes, ServerId, SessionId, Zxid};
+
+use super::disk::{Disk, Dump};
+use crate::wire::{Request, Sent, read_sent};
+
+pub(crate) const TREE_RULES: TreeRules =
+    TreeRules { extended_types: ExtendedTypes { enabled: true, emulate_353: false }, digest: true };
+
+/// The wall clock at the start, in milliseconds since 1970.
+const T0: i64 = 1_700_000_000_000;
+
+/// A session's connection, and when its client was heard.
+pub(crate) struct Client {
+    pub(crate) connection: Connection,
+    heard_ms: i64,
+    fresh: bool,
+}
+
+/// The clients of a server.
+pub(crate) struct Table {
+    pub(crate) clients: BTreeMap<ConnId, Client>,
+    rules: ConnectionRules,
+    now_ms: i64,
+}
+
+impl Clients for Table {
+    fn last_heard(&self, conn: ConnId) -> Option<(i64, i32)> {
+        self.clients.get(&conn).map(|client| (client.heard_ms, client.connection.timeout_ms()))
+    }
+}
+
+impl Connections for Table {
+    fn event(&mut self, conn: ConnId, event: EventType, path: &str, zxid: Zxid, acl: &AclList) {
+        if let Some(client) = self.clients.get_mut(&conn) {
+            client.connection.event(&self.rules.acl, event, path, zxid, acl);
+        }
+    }
+
+    fn fired(&mut self, _: EventType, _: usize) {}
+
+    fn finished(&mut self, conn: ConnId, finished: &Finished<'_>, tree: &Tree, mut watches: &mut WatchTable) {
+        if let Some(client) = self.clients.get_mut(&conn) {
+            let mut view = ReadView { tree, watches: &mut watches, rules: &self.rules, now_ms: self.now_ms };
+            client.connection.finished(finished, &mut view);
+        }
+    }
+
+    fn session_over(&mut self, session: SessionId, conn: ConnId) {
+        if let Some(client) = self.clients.get_mut(&conn)
+            && client.connection.session() == session
+        {
+            client.connection.end();
+        }
+    }
+}
+
+/// A running server.
+pub(crate) struct Running {
+    pub(crate) peer: Peer,
+    pub(crate) tree: Tree,
+    watches: WatchTable,
+    pub(crate) table: Table,
+    pub(crate) serves: bool,
+    next_conn: u32,
+}
+
+/// A server, running or not.
+pub(crate) struct Server {
+    pub(crate) id: i64,
+    pub(crate) running: Option<Running>,
+    pub(crate) disk: Disk,
+    /// Writes that are not flushed.
+    pub(crate) writes: VecDeque<Output>,
+    /// Snapshots that came over the present connection to the leader.
+    pub(crate) received: Option<(DialId, Rc<Dump>)>,
+}
+
+fn policy() -> AclPolicy {
+    AclPolicy { skip: false, auth: AuthRules::default() }
+}
+
+fn rules(id: i64) -> PeerRules {
+    PeerRules {
+        zab: ZabRules {
+            tick_ms: 200,
+            init_limit: 10,
+            sync_limit: 5,
+            connect_limit: 0,
+            sync: SyncRules { force_snapshot: false, snapshot_size_permille: Some(330) },
+        },
+        pipeline: PipelineRules {
+            server_id: id as u8,
+            tick_ms: 200,
+            session_timeout_ms_min: 400,
+            session_timeout_ms_max: 60_000,
+            acl: policy(),
+            enforce_quota: false,
+            reconfig_enabled: false,
+            close_session_txn: true,
+            inner_length_max: 1 << 20,
+        },
+        election: Timing::default(),
+        commit_log_count: 5,
+        leader_serves: true,
+        observer_delay_ms: 200,
+        seed: id as u64,
+    }
+}
+
+fn membership(id: i64, observers: i64) -> Membership {
+    let rules = ConfigRules { multi_address: false, standalone_enabled: false };
+    let role = |id| if id > 3 { "observer" } else { "participant" };
+    let lines: String = (1..=3 + observers).map(|id| format!("server.{id}=h{id}:1:2:{}\n", role(id))).collect();
+    let config = EnsembleConfig::parse(&format!("{lines}version=0"), rules).unwrap();
+    Membership::new(ServerId(id), config, None, rules, false)
+}
+
+impl Server {
+    pub(crate) fn new(id: i64, log_max: usize) -> Self {
+        let disk = Disk { log_max, ..Disk::default() };
+        Self { id, running: None, disk, writes: VecDeque::new(), received: None }
+    }
+
+    fn now(now_ms: i64) -> Now {
+        Now { monotonic_ms: now_ms, wall_ms: T0 + now_ms }
+    }
+
+    pub(crate) fn start(&mut self, now_ms: i64, observers: i64) {
+        let (tree, loaded) = self.disk.load(TREE_RULES);
+        let start = Start { membership: membership(self.id, observers), epochs: self.disk.epochs, loaded };
+        let rules = rules(self.id);
+        let peer = Peer::new(rules, start, &tree, Self::now(now_ms));
+        let rules = ConnectionRules {
+            acl: policy(),
+            inner_length_max: 1 << 20,
+            sync_is_agreed: true,
+            required_schemes: vec![],
+        };
+        let table = Table { clients: BTreeMap::new(), rules, now_ms };
+        let watches = WatchTable::new(1);
+        self.running = Some(Running { peer, tree, watches, table, serves: false, next_conn: 1 });
+    }
+
+    /// The process is gone, and so is what was not flushed.
+    pub(crate) fn crash(&mut self) {
+        self.running = None;
+        self.writes.clear();
+        self.received = None;
+    }
+
+    pub(crate) fn step(&mut self, now_ms: i64, input: Input) {
+        let Some(Running { peer, tree, table, .. }) = &mut self.running else { return };
+        peer.step(Self::now(now_ms), &Lent { tree, clients: table }, input);
+        self.apply(now_ms);
+    }
+
+    fn apply(&mut self, now_ms: i64) {
+        let Some(Running { peer, tree, watches, table, .. }) = &mut self.running else { return };
+        table.now_ms = now_ms;
+        while peer.has_committed() {
+            peer.apply(Self::now(now_ms), tree, watches, table, 2);
+            assert_eq!(tree.digest_mismatches(), 0, "server {} at {}", self.id, tree.last_zxid());
+        }
+        peer.validate(tree).unwrap_or_else(|violation| panic!("server {}: {violation}", self.id));
+    }
+
+    pub(crate) fn take_outputs(&mut self) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        if let Some(running) = &mut self.running {
+            running.peer.take_outputs(&mut outputs);
+        }
+        outputs
+    }
+
+    /// Does what concerns only this server; the rest is returned.
+    pub(crate) fn carry_out(&mut self, output: Output) -> Option<Output> {
+        let Some(running) = &mut self.running else { return Some(output) };
+        match output {
+            Output::Append { .. }
+            | Output::PersistEpochs { .. }
+            | Output::Truncate { .. }
+            | Output::ReceiveSnapshot { .. } => self.writes.push_back(output),
+            Output::Serve => running.serves = true,
+            Output::StopServing => {
+                running.serves = false;
+                running.table.clients.values_mut().for_each(|client| client.connection.end());
+            }
+            Output::SessionRenewed { conn, valid, .. } => {
+                if let Some(client) = running.table.clients.get_mut(&conn) {
+                    client.connection.resumed(valid);
+                }
+            }
+            Output::CloseConnection { conn, .. } => {
+                if let Some(client) = running.table.clients.get_mut(&conn) {
+                    client.connection.end();
+                }
+            }
+            Output::StateChanged(_) | Output::Tell(_) | Output::Stopped => {}
+            output => return Some(output),
+        }
+        None
+    }
+
+    /// Flushes what was written, up to a snapshot that is not there yet, and reports it.
+    pub(crate) fn flush(&mut self, now_ms: i64) {
+        let mut durable = WriteId::default();
+        while let Some(write) = self.writes.pop_front() {
+            match write {
+                Output::Append { write, records } => {
+                    self.disk.append(records);
+                    durable = write;
+                }
+                Output::PersistEpochs { write, epochs } => {
+                    assert!(epochs.accepted >= self.disk.epochs.accepted && epochs.current >= self.disk.epochs.current);
+                    self.disk.epochs = epochs;
+                    durable = write;
+                }
+                Output::Truncate { write, keep } => {
+                    self.step(now_ms, Input::Durable { through: durable });
+                    self.disk.truncate(keep);
+                    let behind = self.running.as_ref().is_some_and(|running| running.tree.last_zxid() > keep);
+                    let reloaded = behind.then(|| self.reload());
+                    let last_zxid = self.disk.last_zxid();
+                    self.step(now_ms, Input::Truncated { write, last_zxid, reloaded });
+                }
+                Output::ReceiveSnapshot { write, dial, zxid } => {
+                    self.step(now_ms, Input::Durable { through: durable });
+                    match self.received.take_if(|(from, _)| *from == dial) {
+                        Some((_, dump)) => {
+                            self.disk.replace(dump);
+                            let loaded = self.reload();
+                            self.step(now_ms, Input::SnapshotReceived { write, loaded });
+                        }
+                        None if self.is_on(dial) => {
+                            self.writes.push_front(Output::ReceiveSnapshot { write, dial, zxid });
+                            return;
+                        }
+                        None => self.step(now_ms, Input::SnapshotAbandoned { write }),
+                    }
+                }
+                other => panic!("{other:?} is no write"),
+            }
+        }
+        self.step(now_ms, Input::Durable { through: durable });
+    }
+
+    fn is_on(&self, dial: DialId) -> bool {
+        self.running.as_ref().is_some_and(|running| running.peer.dial() == Some(dial))
+    }
+
+    fn reload(&mut self) -> Loaded {
+        let (tree, loaded) = self.disk.load(TREE_RULES);
+        if let Some(running) = &mut self.running {
+            running.tree = tree;
+        }
+        loaded
+    }
+
+    pub(crate) fn dump(&self) -> Dump {
+        let running = self.running.as_ref().unwrap();
+        Dump::of(&running.tree, running.peer.pipeline().sessions.committed())
+    }
+
+    /// A client connects, and asks for a session or comes back with one. `None` if nobody is served.
+    pub(crate) fn connect(&mut self, now_ms: i64, session: Option<SessionId>, timeout_ms: i32) -> Option<ConnId> {
+        let running = self.running.as_mut().filter(|running| running.serves)?;
+        let conn = ConnId(running.next_conn);
+        running.next_conn += 1;
+        let mut connection = Connection::new(conn, "10.0.0.1");
+        match session {
+            None => {
+                let session = running.peer.begin_session(Self::now(now_ms), timeout_ms, conn);
+                connection.establish(session, timeout_ms, None);
+                let request = connection.create_session_request(now_ms);
+                running.table.clients.insert(conn, Client { connection, heard_ms: now_ms, fresh: true });
+                running.peer.submit(Self::now(now_ms), &running.tree, [request]);
+                self.apply(now_ms);
+            }
+            Some(session) => {
+                connection.establish(session, timeout_ms, None);
+                running.table.clients.insert(conn, Client { connection, heard_ms: now_ms, fresh: true });
+                self.step(now_ms, Input::RenewSession { conn, session, timeout_ms });
+            }
+        }
+        Some(conn)
+    }
+
+    /// A client sends a request.
+    pub(crate) fn send(&mut self, now_ms: i64, conn: ConnId, xid: i32, request: &Request) {
+        let Some(Running { peer, tree, watches, table, .. }) = &mut self.running else { return };
+        let Table { clients, rules, .. } = table;
+        let Some(client) = clients.get_mut(&conn) else { return };
+        client.heard_ms = now_ms;
+        let (mut writes, mut watches) = (Vec::new(), watches);
+        let mut view = ReadView { tree, watches: &mut watches, rules, now_ms };
+        client.connection.request(request.frame(xid), &mut view, &mut writes);
+        peer.submit(Self::now(now_ms), tree, writes);
+        self.apply(now_ms);
+    }
+
+    /// The socket is closed.
+    pub(crate) fn hang_up(&mut self, now_ms: i64, conn: ConnId) {
+        let Some(running) = &mut self.running else { return };
+        let Some(client) = running.table.clients.remove(&conn) else { return };
+        running.watches.remove_connection(conn);
+        let (session, timeout_ms) = (client.connection.session(), client.connection.timeout_ms());
+        let heard_ms = client.heard_ms;
+        self.step(now_ms, Input::Disconnected { conn, session, timeout_ms, heard_ms });
+    }
+
+    /// What a client got, and whether its connection is still there.
+    pub(crate) fn take(&mut self, conn: ConnId) -> (Vec<Sent>, bool) {
+        let client = self.running.as_mut().and_then(|running| running.table.clients.get_mut(&conn));
+        let Some(client) = client else { return (Vec::new(), false) };
+        let out: &mut BytesMut = &mut client.connection.out;
+        let sent = if out.is_empty() { Vec::new() } else { read_sent(out, std::mem::take(&mut client.fresh)) };
+        (sent, client.connection.phase() != rookeeper_core::client::Phase::Ending)
+    }
+}

@@ -1,0 +1,209 @@
+//! What happens to an ensemble, told one by one.
+
+use rookeeper_protocol::peer::{PacketType, PeerState};
+
+use super::cluster::Cluster;
+use crate::wire::{delete, persistent, set_data};
+
+/// Writes so many znodes through one server.
+fn write(cluster: &mut Cluster, server: i64, prefix: &str, count: i32) {
+    let (conn, _) = cluster.connect(server, 10_000);
+    for number in 0..count {
+        assert_eq!(cluster.call(server, conn, number + 1, &persistent(&format!("/{prefix}{number}"))), Some(0));
+    }
+}
+
+#[test]
+fn three_servers_elect_a_leader_and_agree_on_what_any_of_them_is_asked() {
+    let mut cluster = Cluster::new(1, 0);
+    // All are equal but for their numbers.
+    assert_eq!(cluster.settle(), 3);
+    assert_eq!([1, 2, 3].map(|id| cluster.state(id)), [PeerState::Following, PeerState::Following, PeerState::Leading]);
+    for server in [1, 2, 3] {
+        write(&mut cluster, server, &format!("of{server}-"), 20);
+    }
+    cluster.assert_equal();
+    let applied = cluster.servers[&1].running.as_ref().unwrap().tree.last_zxid();
+    assert_eq!((applied.epoch(), applied.counter()), (1, 63));
+}
+
+#[test]
+fn an_observer_sees_everything_and_writes_through_the_leader() {
+    let mut cluster = Cluster::new(2, 1);
+    cluster.settle();
+    assert_eq!(cluster.state(4), PeerState::Observing);
+    write(&mut cluster, 1, "a", 5);
+    write(&mut cluster, 4, "b", 5);
+    cluster.assert_equal();
+    // Its disk is behind nobody's.
+    cluster.run(1000);
+    assert_eq!(cluster.servers[&4].disk.last_zxid(), cluster.servers[&3].disk.last_zxid());
+}
+
+#[test]
+fn what_was_acknowledged_survives_the_leader() {
+    let mut cluster = Cluster::new(3, 0);
+    let leader = cluster.settle();
+    write(&mut cluster, leader, "a", 10);
+    cluster.crash(leader);
+    let died_ms = cluster.now_ms;
+    let next = cluster.settle();
+    assert_ne!(next, leader);
+    // Nobody waits for a timer: the dead one's connections end, and nobody answers at its election port.
+    assert!(cluster.now_ms - died_ms < 100, "{} ms", cluster.now_ms - died_ms);
+    assert!((0..10).all(|number| cluster.has(next, &format!("/a{number}"))));
+    write(&mut cluster, next, "b", 10);
+    cluster.plans.clear();
+    cluster.start(leader);
+    cluster.settle();
+    // The window has no more than five records; the rest comes from the log.
+    assert_eq!(cluster.plans, [PacketType::Diff]);
+    cluster.assert_equal();
+}
+
+#[test]
+fn what_a_leader_proposed_to_nobody_goes() {
+    let mut cluster = Cluster::new(4, 0);
+    let leader = cluster.settle();
+    write(&mut cluster, leader, "a", 3);
+    let (conn, _) = cluster.connect(leader, 10_000);
+    cluster.isolate(leader);
+    cluster.send(leader, conn, 1, &persistent("/lost"));
+    cluster.run(20);
+    let proposed = cluster.servers[&leader].disk.last_zxid();
+    let next = cluster.settle();
+    assert_ne!(next, leader);
+    // A tick later it has noticed that nobody follows any more.
+    cluster.run(200);
+    assert_eq!(cluster.state(leader), PeerState::Looking);
+    cluster.plans.clear();
+    cluster.heal();
+    cluster.settle();
+    assert_eq!(cluster.plans, [PacketType::Trunc]);
+    assert!(!cluster.has(leader, "/lost"));
+    assert!(cluster.servers[&leader].disk.log.iter().all(|record| record.zxid != proposed));
+    cluster.assert_equal();
+}
+
+/// ZOOKEEPER-2845: the same, and the server was restarted meanwhile, so that its tree has what goes.
+#[test]
+fn what_was_never_agreed_on_goes_from_the_tree_too() {
+    let mut cluster = Cluster::new(5, 0);
+    let leader = cluster.settle();
+    write(&mut cluster, leader, "a", 3);
+    let (conn, _) = cluster.connect(leader, 10_000);
+    cluster.isolate(leader);
+    cluster.send(leader, conn, 1, &persistent("/lost"));
+    cluster.run(20);
+    cluster.crash(leader);
+    cluster.settle();
+    cluster.start(leader);
+    assert!(cluster.has(leader, "/lost"));
+    cluster.plans.clear();
+    cluster.heal();
+    cluster.settle();
+    assert_eq!(cluster.plans, [PacketType::Trunc]);
+    assert!(!cluster.has(leader, "/lost"));
+    cluster.assert_equal();
+}
+
+/// A cut never crosses the border of an epoch: once the next leader has proposed something, only a snapshot helps.
+#[test]
+fn what_was_never_agreed_on_is_replaced_if_it_cannot_be_cut() {
+    let mut cluster = Cluster::new(5, 0);
+    let leader = cluster.settle();
+    write(&mut cluster, leader, "a", 3);
+    let (conn, _) = cluster.connect(leader, 10_000);
+    cluster.isolate(leader);
+    cluster.send(leader, conn, 1, &persistent("/lost"));
+    cluster.run(20);
+    let next = cluster.settle();
+    write(&mut cluster, next, "b", 3);
+    cluster.run(200);
+    cluster.plans.clear();
+    cluster.heal();
+    cluster.settle();
+    assert_eq!(cluster.plans, [PacketType::Snap]);
+    assert!(!cluster.has(leader, "/lost"));
+    cluster.assert_equal();
+}
+
+#[test]
+fn a_server_that_was_wiped_gets_a_snapshot_while_writes_go_on() {
+    let mut cluster = Cluster::new(6, 0);
+    let leader = cluster.settle();
+    for server in cluster.servers.values_mut() {
+        server.disk.log_max = 8;
+    }
+    write(&mut cluster, leader, "a", 20);
+    let wiped = if leader == 1 { 2 } else { 1 };
+    cluster.crash(wiped);
+    cluster.server(wiped).disk = super::disk::Disk { log_max: 8, ..Default::default() };
+    let (conn, _) = cluster.connect(leader, 10_000);
+    cluster.plans.clear();
+    cluster.start(wiped);
+    let mut number = 0;
+    while !cluster.serves(wiped) {
+        number += 1;
+        assert_eq!(cluster.call(leader, conn, number, &persistent(&format!("/while{number}"))), Some(0));
+    }
+    assert!(number > 1, "nothing was written meanwhile");
+    assert_eq!(cluster.plans, [PacketType::Snap]);
+    assert!(cluster.servers[&wiped].disk.image.zxid.counter() > 20);
+    cluster.assert_equal();
+    // It is as good as any other now.
+    cluster.crash(leader);
+    cluster.settle();
+    cluster.assert_equal();
+}
+
+/// A whole ensemble is switched off and on again: everything logged is history, whether it was committed or not.
+#[test]
+fn everything_survives_when_all_servers_die() {
+    let mut cluster = Cluster::new(7, 0);
+    let leader = cluster.settle();
+    write(&mut cluster, leader, "a", 10);
+    for id in [1, 2, 3] {
+        cluster.crash(id);
+    }
+    for id in [1, 2, 3] {
+        cluster.start(id);
+    }
+    let leader = cluster.settle();
+    assert!((0..10).all(|number| cluster.has(leader, &format!("/a{number}"))));
+    cluster.assert_equal();
+    assert!(cluster.servers.values().all(|server| server.disk.epochs.current.0 == 2));
+}
+
+#[test]
+fn without_a_majority_nobody_is_served() {
+    let mut cluster = Cluster::new(8, 0);
+    let leader = cluster.settle();
+    let others: Vec<_> = [1, 2, 3].into_iter().filter(|id| *id != leader).collect();
+    let (conn, _) = cluster.connect(leader, 10_000);
+    others.iter().for_each(|id| cluster.crash(*id));
+    cluster.run(2000);
+    assert!(!cluster.serves(leader));
+    assert_eq!(cluster.call(leader, conn, 1, &persistent("/a")), None);
+    cluster.start(others[0]);
+    cluster.settle();
+    write(&mut cluster, others[0], "b", 1);
+    assert!(!cluster.has(leader, "/a"));
+}
+
+#[test]
+fn errors_are_agreed_on_like_everything_else() {
+    let mut cluster = Cluster::new(9, 0);
+    let leader = cluster.settle();
+    let follower = if leader == 1 { 2 } else { 1 };
+    let (conn, _) = cluster.connect(follower, 10_000);
+    assert_eq!(cluster.call(follower, conn, 1, &delete("/none", -1)), Some(-101));
+    assert_eq!(cluster.call(follower, conn, 2, &persistent("/a")), Some(0));
+    assert_eq!(cluster.call(follower, conn, 3, &persistent("/a")), Some(-110));
+    assert_eq!(cluster.call(follower, conn, 4, &set_data("/a", b"x", 7)), Some(-103));
+    // What nobody can read is answered where it came in: a leader of Java's would say nothing for ever.
+    let unreadable = crate::wire::Request { op: 5, body: bytes::BytesMut::from(&b"\0\0"[..]) };
+    assert_eq!(cluster.call(follower, conn, 5, &unreadable), Some(-5));
+    assert_eq!(cluster.call(follower, conn, 6, &set_data("/a", b"y", 0)), Some(0));
+    cluster.assert_equal();
+}
