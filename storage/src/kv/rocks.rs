@@ -24,16 +24,16 @@ use super::{Batch, Kv, KvEngine, KvSnapshot, KvUsage, VisitEntry};
 use crate::error::{Result, StorageError};
 
 /// Bytes that may collect in memory before they are written out; there are at most two such tables.
-const MEMTABLE_BYTES: usize = 8 << 20;
+const MEMTABLE_BYTES: usize = 4 << 20;
 /// Blocks are only read in whole scans, where large ones compress better and need a smaller index.
 const BLOCK_BYTES: usize = 32 << 10;
 /// RocksDB wants a cache; a scan passes it by.
 const CACHE_BYTES: usize = 1 << 20;
 /// Files of the first level before they are merged into the next. Nothing but a start reads the image, and a start
 /// reads all of it: merging seldom costs it little, and saves most of the work of a time with many writes.
-const LEVEL_0_FILES: i32 = 12;
+const LEVEL_0_FILES: i32 = 16;
 /// Read ahead of a scan and of a compaction. Several files are read at once, so that this counts several times.
-const READAHEAD_BYTES: usize = 512 << 10;
+const READAHEAD_BYTES: usize = 128 << 10;
 /// Scans shorter than this leave it to RocksDB how far it reads ahead.
 const READAHEAD_FROM_BYTES: usize = 32 << 20;
 /// Size of a file on disk.
@@ -47,7 +47,7 @@ const WRITEBACK_BYTES: u64 = 512 << 10;
 /// How long a write waits before it asks again whether memory has room.
 const STALL_POLL: Duration = Duration::from_millis(2);
 /// Default of [`RocksEngine::background_bytes_per_second`].
-const BACKGROUND_BYTES_PER_SECOND: u64 = 64 << 20;
+const BACKGROUND_BYTES_PER_SECOND: u64 = 128 << 20;
 /// The limit while a store is filled: none that a disk would notice.
 const FILLING_BYTES_PER_SECOND: u64 = 16 << 30;
 
