@@ -88,7 +88,7 @@ fn a_first_election() {
     let mut message = BytesMut::new();
     three.write(&mut message);
     election.on_message(1, ServerId(3), &message, &mut membership, &mut out).unwrap();
-    assert_eq!(sent(&out, 1)[..2], [first.clone(), second.clone()]);
+    assert_eq!(sent(&out, 1)[..2], [&first[..], &second[..]]);
 }
 
 /// Server 3 was away. Server 1 votes with server 2 when it hears of it, and tells it later whom it follows.
@@ -99,11 +99,11 @@ fn a_late_joiner() {
     let [looks, follows] = &answers[..] else { panic!() };
 
     let (mut three, mut membership, mut out) = looking(3, standing(Zxid::new(1, 0x3c), 1), joins);
-    assert_eq!(sent(&out, 1), [joins.clone()]);
+    assert_eq!(sent(&out, 1), [&joins[..]]);
     out.clear();
     // Its own data are newer, so it answers the vote; then it believes those who follow, and the leader.
     three.on_message(1, ServerId(1), looks, &mut membership, &mut out).unwrap();
-    assert_eq!(sent(&out, 1), [joins.clone()]);
+    assert_eq!(sent(&out, 1), [&joins[..]]);
     three.on_message(2, ServerId(1), follows, &mut membership, &mut out).unwrap();
     assert_eq!(three.state(), PeerState::Looking);
     let mut leads = BytesMut::new();
@@ -120,7 +120,7 @@ fn a_late_joiner() {
     one.on_epoch(2);
     out.clear();
     one.on_message(4, ServerId(3), joins, &mut membership, &mut out).unwrap();
-    assert_eq!(sent(&out, 3), [follows.clone()]);
+    assert_eq!(sent(&out, 3), [&follows[..]]);
 }
 
 /// Observer 4 votes for nobody, and is told what was decided last.
@@ -128,7 +128,7 @@ fn a_late_joiner() {
 fn an_observer() {
     let first = &dialler(recording!("observer-dials.dialler"))[0];
     let (mut four, mut membership, out) = looking(4, standing(Zxid::ZERO, 0), first);
-    assert_eq!(sent(&out, 3), [first.clone()]);
+    assert_eq!(sent(&out, 3), [&first[..]]);
     let last = messages(recording!("observer-dials.acceptor")).pop().unwrap();
     let mut out = Vec::new();
     four.on_message(1, ServerId(3), &last, &mut membership, &mut out).unwrap();
