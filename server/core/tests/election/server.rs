@@ -53,10 +53,10 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn new(id: ServerId, config: EnsembleConfig, disk: Disk) -> Self {
-        let rules = ConfigRules { multi_address: false, standalone_enabled: false };
+        let (election, membership) = begin(id, config, disk.standing());
         Self {
-            membership: Membership::new(id, config, None, rules, false),
-            election: Election::new(id, disk.standing(), Timing::default()),
+            membership,
+            election,
             links: Links::new(id),
             senders: BTreeMap::new(),
             established: false,
@@ -84,7 +84,21 @@ impl Live {
     }
 }
 
+fn begin(id: ServerId, config: EnsembleConfig, standing: Standing) -> (Election, Membership) {
+    let rules = ConfigRules { multi_address: false, standalone_enabled: false };
+    let membership = Membership::new(id, config, None, rules, false);
+    (Election::new(id, standing, Timing::default()), membership)
+}
+
 impl World {
+    /// The election of a server that is not part of anything, and that looks for a leader.
+    pub(super) fn election(&self, id: ServerId) -> (Election, Membership) {
+        let standing = Disk::default().standing();
+        let (mut election, membership) = begin(id, self.config.clone(), standing);
+        election.look(0, standing, &membership, &mut Vec::new());
+        (election, membership)
+    }
+
     /// Lets a server's election do something, and carries out what it asks.
     fn elect(&mut self, at: usize, call: impl FnOnce(&mut Election, &mut Membership, &mut Vec<ElectionOutput>)) {
         let Some(live) = self.machines[at].live.as_mut() else { return };

@@ -1,5 +1,7 @@
 //! Lists of members: what Java takes, refuses and writes.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const RULES: ConfigRules = ConfigRules { multi_address: false, standalone_enabled: true };
@@ -131,5 +133,77 @@ fn same_members_whatever_the_version() {
         ("server.1=a:1:2|b:1:2;5\nserver.2=c:1:2\ngroup.1=1:2\nversion=2", false),
     ] {
         assert_eq!(base.same_members(&config(text)), same, "{text}");
+    }
+}
+
+fn piece() -> impl Strategy<Value = &'static str> {
+    let pieces = vec![
+        "server.1",
+        "server.2",
+        "server.-3",
+        "group.1",
+        "group",
+        "weight.1",
+        "weight.2",
+        "version",
+        "=",
+        ":",
+        ";",
+        "|",
+        "\n",
+        "a",
+        "b.c",
+        "[::1]",
+        "[",
+        "]",
+        "%",
+        "1",
+        "2",
+        "65535",
+        "70000",
+        "-1",
+        "observer",
+        "participant",
+        "\\",
+        "\\u0031",
+        " ",
+        "#",
+        "\u{e4}",
+    ];
+    prop::sample::select(pieces)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever came over the network is read or refused, and what was read comes back from its own text.
+    #[test]
+    fn any_text_is_survived(pieces in prop::collection::vec(piece(), 0..60)) {
+        let several = ConfigRules { multi_address: true, ..RULES };
+        if let Ok(config) = EnsembleConfig::parse(&pieces.concat(), several) {
+            prop_assert_eq!(EnsembleConfig::parse(&config.to_string(), several), Ok(config));
+        }
+    }
+
+    /// Lists of members come back from their text, numbers of any size included, and their quorums are asked.
+    #[test]
+    fn lists_come_back(
+        servers in prop::collection::btree_map(any::<i64>(), (0..3usize, any::<bool>(), any::<i64>()), 1..8),
+        version in 0..i64::MAX,
+    ) {
+        let mut text = format!("version={version:x}\n");
+        let mut groups = [const { Vec::new() }; 3];
+        for (id, (group, client, weight)) in &servers {
+            let client = if *client { ";[fe80::2%eth0]:2181" } else { "" };
+            text += &format!("server.{id}=h{id}:2888:3888|[::{group}]:1:2{client}\nweight.{id}={weight}\n");
+            groups[*group].push(id.to_string());
+        }
+        for (group, ids) in groups.iter().enumerate().filter(|(_, ids)| !ids.is_empty()) {
+            text += &format!("group.{group}={}\n", ids.join(":"));
+        }
+        let rules = ConfigRules { multi_address: true, standalone_enabled: false };
+        let config = EnsembleConfig::parse(&text, rules).unwrap();
+        prop_assert_eq!(EnsembleConfig::parse(&config.to_string(), rules), Ok(config.clone()));
+        prop_assert!(!config.quorum().satisfied_by(|_| false));
     }
 }
