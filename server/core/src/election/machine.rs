@@ -229,16 +229,16 @@ impl Election {
     /// Ends the election once a quorum agrees and nobody could bring a better vote.
     ///
     /// Each vote of a round began as somebody's own. Who was heard in this round has voted for at least its own
-    /// one, so once all were heard the best is known; and who cannot be reached brings none. Where neither is
-    /// sure, a quorum waits as long as Java does.
+    /// one, or has decided, so once all were heard the best is known; and who cannot be reached brings none.
+    /// Where neither is sure, a quorum waits as long as Java does.
     fn settle(&mut self, now_ms: i64, membership: &Membership, out: &mut Vec<ElectionOutput>) {
         if self.state != PeerState::Looking {
             return;
         }
+        let is_known = |id: &ServerId| self.received.heard(*id) || self.unreachable.contains(id);
         if !self.received.decides(&Ballot::looking(self.proposal), membership.quorums()) {
             self.finalize_at_ms = None;
-        } else if membership.voters().iter().all(|id| self.received.heard_looking(*id) || self.unreachable.contains(id))
-        {
+        } else if membership.voters().iter().all(is_known) {
             self.decide(self.proposal, membership, out);
         } else if self.finalize_at_ms.is_none() {
             self.finalize_at_ms = Some(now_ms.saturating_add(FINALIZE_WAIT_MS));

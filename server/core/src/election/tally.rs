@@ -35,8 +35,8 @@ impl Tally {
         self.ballots.get(&leader).is_some_and(|ballot| ballot.state == PeerState::Leading)
     }
 
-    /// Whether its vote was heard while it was looking for a leader.
-    pub(super) fn heard_looking(&self, id: ServerId) -> bool {
-        self.ballots.get(&id).is_some_and(|ballot| ballot.state == PeerState::Looking)
+    /// Whether its vote was heard.
+    pub(super) fn heard(&self, id: ServerId) -> bool {
+        self.ballots.contains_key(&id)
     }
 }

@@ -150,11 +150,14 @@ impl Election {
         if decides && self.is_leader(&self.decided, vote, membership) {
             self.round = vote.round;
             self.decide(vote, membership, out);
-        } else if news && ballot.state == PeerState::Leading {
+            return;
+        }
+        if news && ballot.state == PeerState::Leading {
             // What others have said may be from before this leader. Java asks them again when it is time to.
             self.interval_ms = self.timing.interval_ms_min;
             self.notify_at_ms = self.notify_at_ms.min(now_ms.saturating_add(self.interval_ms));
         }
+        self.settle(now_ms, membership, out);
     }
 
     /// Whether the one voted for surely leads (`checkLeader`): it says so, or it is this very server.

@@ -88,6 +88,9 @@ fn asks_again_when_there_is_a_leader() {
 fn late_in_a_round() {
     let mut server = Server::looking(1);
     server.hear(3, Looking, (3, 0, 5, 1));
+    assert_eq!(server.hear(2, Following, (3, 0, 5, 1)), [Decided(Following, (3, 0, 5, 1))], "all were heard");
+
+    let mut server = Server::looking(1);
     assert_eq!(server.hear(2, Following, (3, 0, 5, 1)), [], "3 does not lead yet");
     assert_eq!(server.hear(3, Leading, (3, 0, 5, 1)), [Decided(Following, (3, 0, 5, 1))]);
 }
