@@ -37,8 +37,13 @@ impl Peer {
             }
             Action::ReceiveSnapshot(zxid) => {
                 if let Role::Learning(learner) = &self.role {
-                    self.outbox.receive_snapshot(learner.dial(), zxid, &mut self.durability);
+                    self.outbox.receive_snapshot(learner.dial(), zxid);
                 }
+            }
+            Action::InstallSnapshot => self.outbox.install_snapshot(&mut self.durability),
+            Action::DropSnapshot => {
+                self.behind_snapshot.clear();
+                self.outbox.drop_snapshot(&mut self.durability);
             }
             Action::Dial { dial, to, timeout_ms } => self.outbox.push(Output::Dial { dial, to, timeout_ms }),
             Action::ToLeader(frame) => {

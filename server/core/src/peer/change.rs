@@ -84,6 +84,7 @@ impl Peer {
             }
             Role::Learning(learner) => {
                 let (dial, leader) = (learner.dial(), learner.leader());
+                learner.end(&mut self.state, &mut self.actions);
                 self.next_dial = DialId(dial.0 + 1);
                 self.outbox.push(Output::HangUp { dial });
                 self.outbox.push(Output::Tell(Event::LeftLeader { leader, reason }));
@@ -140,16 +141,13 @@ impl Peer {
         self.on_log_certain(now);
     }
 
-    pub(super) fn on_snapshot_received(&mut self, now: Now, tree: &Tree, loaded: Loaded) {
-        let Loaded { last_zxid, sessions, changes, .. } = loaded;
+    pub(super) fn on_snapshot_installed(&mut self, now: Now, tree: &Tree, loaded: Loaded) {
+        let Loaded { sessions, changes, .. } = loaded;
         self.pipeline.replace(now, tree, sessions, changes);
-        match &mut self.role {
-            Role::Learning(learner) => learner.on_snapshot_received(&mut self.state, now.monotonic_ms, last_zxid),
-            Role::Looking | Role::Pausing(_) | Role::Leading(_) | Role::Stopped => {
-                self.state.history.replace(last_zxid);
-                self.state.wants_snapshot = false;
-            }
+        for entry in std::mem::take(&mut self.behind_snapshot) {
+            self.pipeline.learn(entry);
         }
+        self.on_log_certain(now);
     }
 
     pub(super) fn on_learner_connected(&mut self, now: Now, link: LearnerLink) {

@@ -17,8 +17,10 @@ pub(super) enum Written {
     Log(Zxid),
     /// Both epochs.
     Epochs(Epochs),
-    /// Something that is reported in another way: a cut, a snapshot.
-    Other,
+    /// Something else in the place of the log, or of its end; what that is comes with the report.
+    Replaced,
+    /// Everything as it was.
+    Nothing,
 }
 
 /// The writes under way.
@@ -50,7 +52,7 @@ impl Durability {
 
     /// Whether something under way changes where the log ends.
     pub(super) fn is_log_uncertain(&self) -> bool {
-        self.under_way.iter().any(|(_, written)| *written == Written::Other)
+        self.under_way.iter().any(|(_, written)| *written == Written::Replaced)
     }
 
     /// The newest write.
@@ -79,7 +81,7 @@ mod tests {
         assert_eq!(durability.take(WriteId(2)), Some(Written::Epochs(epochs)));
         assert_eq!(durability.take(WriteId(2)), None);
         assert_eq!(durability.take(WriteId(9)), Some(Written::Log(Zxid(8))));
-        durability.begin(Written::Other);
+        durability.begin(Written::Replaced);
         assert!(durability.is_log_uncertain());
         durability.take(WriteId(9));
         assert!(!durability.is_log_uncertain());

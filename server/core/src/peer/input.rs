@@ -90,19 +90,20 @@ pub enum Input {
         /// What was read anew, if the tree had been ahead of the cut.
         reloaded: Option<Loaded>,
     },
-    /// A snapshot was received as a whole, and stands durably in the place of image and log; the tree is the new one.
-    /// Counts as the write's report.
+    /// The snapshot that was asked for has come to its end, with Java's signature behind it. Nothing has changed yet.
     SnapshotReceived {
-        /// The write.
-        write: WriteId,
-        /// What it holds.
-        loaded: Loaded,
+        /// The connection that it came over.
+        dial: DialId,
+        /// The newest transaction in it.
+        zxid: Zxid,
     },
-    /// The connection ended before the snapshot was complete, or it could not be read: everything on disk is as it was.
-    /// Counts as the write's report; one of the two comes for each [`super::Output::ReceiveSnapshot`].
-    SnapshotAbandoned {
+    /// The snapshot, and what was appended behind it, stands durably in the place of image and log; the tree is that of
+    /// the snapshot alone. Counts as the write's report.
+    SnapshotInstalled {
         /// The write.
         write: WriteId,
+        /// What the snapshot holds.
+        loaded: Loaded,
     },
     /// A piece of the log's history was read for a learner.
     HistoryRead {

@@ -65,10 +65,18 @@ impl Peer {
         let Role::Learning(learner) = &mut self.role else { return };
         match learner.on_packet(&mut self.state, now.monotonic_ms, packet, &mut self.actions) {
             None => {}
-            Some(Incoming::Learned) => entry.into_iter().for_each(|entry| self.pipeline.learn(entry)),
+            Some(Incoming::Learned) => entry.into_iter().for_each(|entry| self.learn(entry)),
             Some(Incoming::Ping(zxid)) => self.answer_ping(now, lent, zxid),
             Some(Incoming::Revalidated(data)) => self.on_revalidated(&data),
             Some(Incoming::Synced) => self.pipeline.sync_due(self.state.history.committed()),
+        }
+    }
+
+    fn learn(&mut self, entry: LogEntry) {
+        if self.is_replacing() {
+            self.behind_snapshot.push(entry);
+        } else {
+            self.pipeline.learn(entry);
         }
     }
 

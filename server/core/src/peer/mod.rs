@@ -29,6 +29,7 @@ use std::collections::BTreeMap;
 
 use bytes::BytesMut;
 use rookeeper_protocol::peer::{PeerState, QuorumPacket};
+use rookeeper_protocol::txn::LogEntry;
 use rookeeper_protocol::types::{SessionId, Zxid};
 
 pub use input::{Clients, Input, Loaded};
@@ -97,6 +98,8 @@ pub struct Peer {
     /// PROPOSAL packets of the present batch; their data are what is logged.
     proposals: BytesMut,
     touches: Touches,
+    /// Transactions behind a snapshot that is not installed yet.
+    behind_snapshot: Vec<LogEntry>,
     /// Clients that came back, and whose session the leader is asked for.
     renewals: BTreeMap<SessionId, ConnId>,
     random: u64,
@@ -111,7 +114,14 @@ impl Peer {
         let election = Election::new(membership.my_id(), standing, rules.election);
         let pipeline = Pipeline::new(rules.pipeline.clone(), tree, loaded.sessions, loaded.changes, now);
         let mut peer = Self {
-            state: State { rules: rules.zab, membership, epochs, history, wants_snapshot: false },
+            state: State {
+                rules: rules.zab,
+                membership,
+                epochs,
+                known_epoch: epochs.accepted,
+                history,
+                wants_snapshot: false,
+            },
             election,
             role: Role::Looking,
             pipeline,
@@ -124,6 +134,7 @@ impl Peer {
             next_dial: DialId(1),
             proposals: BytesMut::new(),
             touches: Touches::default(),
+            behind_snapshot: Vec::new(),
             renewals: BTreeMap::new(),
             random: rules.seed,
             rules,
@@ -168,7 +179,6 @@ impl Peer {
             Role::Learning(learner) => learner.validate(&self.state)?,
             Role::Looking | Role::Pausing(_) | Role::Stopped => {}
         }
-        let uncertain = self.durability.is_log_uncertain();
         let (applied, history) = (tree.last_zxid(), &self.state.history);
         if self.serving == Serving::Yes {
             let committed = history.committed();
@@ -182,7 +192,9 @@ impl Peer {
             last = zxid;
         }
         let logged = history.last_logged();
-        require(last == logged || uncertain, "what is logged is applied or waits", || format!("{last}, {logged}"))
+        require(last == logged || self.is_replacing(), "what is logged is applied or waits", || {
+            format!("{last}, {logged}")
+        })
     }
 
     /// The state that the agreement works on.
@@ -212,7 +224,12 @@ impl Peer {
 
     /// Whether the image may be brought forward to this tree: everything in it is known to be committed.
     pub fn image_may_follow(&self, tree: &Tree) -> bool {
-        tree.last_zxid() <= self.state.history.committed()
+        tree.last_zxid() <= self.state.history.committed() && !self.is_replacing()
+    }
+
+    /// Whether tree and log are about to become others.
+    fn is_replacing(&self) -> bool {
+        matches!(&self.role, Role::Learning(learner) if learner.is_replacing()) || self.durability.is_log_uncertain()
     }
 
     /// The zxid behind which the log is still needed, for learners that are being served from it.
@@ -285,13 +302,14 @@ impl Peer {
                 self.on_durable(now, write);
                 self.on_truncated(now, lent.tree, last_zxid, reloaded);
             }
-            Input::SnapshotReceived { write, loaded } => {
-                self.on_durable(now, write);
-                self.on_snapshot_received(now, lent.tree, loaded);
+            Input::SnapshotReceived { dial, zxid } => {
+                if let Some(learner) = self.role.learner_on(dial) {
+                    learner.on_snapshot_received(&mut self.state, now.monotonic_ms, zxid);
+                }
             }
-            Input::SnapshotAbandoned { write } => {
+            Input::SnapshotInstalled { write, loaded } => {
                 self.on_durable(now, write);
-                self.on_log_certain(now);
+                self.on_snapshot_installed(now, lent.tree, loaded);
             }
             Input::HistoryRead { link, piece } => {
                 if let Role::Leading(leader) = &mut self.role {
@@ -405,7 +423,7 @@ impl Peer {
                     }
                     Role::Looking | Role::Pausing(_) | Role::Stopped => {}
                 },
-                Written::Other => {}
+                Written::Replaced | Written::Nothing => {}
             }
         }
     }

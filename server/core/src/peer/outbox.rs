@@ -43,13 +43,22 @@ impl Outbox {
     }
 
     pub(super) fn truncate(&mut self, keep: Zxid, durability: &mut Durability) {
-        let write = durability.begin(Written::Other);
+        let write = durability.begin(Written::Replaced);
         self.push_write(Output::Truncate { write, keep });
     }
 
-    pub(super) fn receive_snapshot(&mut self, dial: DialId, zxid: Zxid, durability: &mut Durability) {
-        let write = durability.begin(Written::Other);
-        self.push_write(Output::ReceiveSnapshot { write, dial, zxid });
+    pub(super) fn receive_snapshot(&mut self, dial: DialId, zxid: Zxid) {
+        self.push_write(Output::ReceiveSnapshot { dial, zxid });
+    }
+
+    pub(super) fn install_snapshot(&mut self, durability: &mut Durability) {
+        let write = durability.begin(Written::Replaced);
+        self.push_write(Output::InstallSnapshot { write });
+    }
+
+    pub(super) fn drop_snapshot(&mut self, durability: &mut Durability) {
+        let write = durability.begin(Written::Nothing);
+        self.push_write(Output::DropSnapshot { write });
     }
 
     /// A write behind which the log does not go on in the same output.

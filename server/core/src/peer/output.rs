@@ -47,17 +47,25 @@ pub enum Output {
         /// The newest record that stays.
         keep: Zxid,
     },
-    /// Take the snapshot that follows on the connection to the leader. Once it is complete, with Java's signature behind
-    /// it, it becomes image and tree in one step and the log begins anew behind it: a crash leaves the old or the new.
-    /// Answered by [`super::Input::SnapshotReceived`], or by [`super::Input::SnapshotAbandoned`] if the connection ends
-    /// before, whoever ends it.
+    /// Take the snapshot that follows on the connection to the leader, beside what there is. What is appended from now on
+    /// belongs behind it, until it is installed or dropped. Answered by [`super::Input::SnapshotReceived`]; one that cannot
+    /// be read ends the connection.
     ReceiveSnapshot {
-        /// The write.
-        write: WriteId,
         /// The connection.
         dial: DialId,
         /// The newest transaction in it, as the leader says.
         zxid: Zxid,
+    },
+    /// Put the snapshot with what was appended behind it in the place of image and log, in one durable step: a crash leaves
+    /// the old or the new. Answered by [`super::Input::SnapshotInstalled`].
+    InstallSnapshot {
+        /// The write.
+        write: WriteId,
+    },
+    /// Forget the snapshot and what was appended behind it; everything is as it was.
+    DropSnapshot {
+        /// The write.
+        write: WriteId,
     },
     /// Read a piece of the log behind `after` for a learner, once what was to be written to it has gone out: so a slow
     /// learner costs no memory. Answered by [`super::Input::HistoryRead`].
@@ -105,8 +113,8 @@ pub enum Output {
         /// Whole packets.
         frames: Vec<Bytes>,
     },
-    /// Make a picture of the tree that stands still at one transaction while the tree goes on, for this learner. It is
-    /// not older than what is applied now. Answered by [`super::Input::SnapshotOpened`].
+    /// Make a picture of the tree that stands still at one transaction while the tree goes on, for this learner. It may be
+    /// older than what is applied, as long as the log reaches back to it. Answered by [`super::Input::SnapshotOpened`].
     OpenSnapshot {
         /// For whom.
         link: LearnerLink,

@@ -28,8 +28,13 @@ pub enum Action {
     PersistEpochs(Epochs),
     /// Cut the log behind this record.
     Truncate(Zxid),
-    /// Take the snapshot of everything up to this transaction that follows on the connection to the leader.
+    /// Take the snapshot of everything up to this transaction that follows on the connection to the leader. What is
+    /// appended from now on belongs behind it.
     ReceiveSnapshot(Zxid),
+    /// Put the snapshot, and what was appended behind it, in the place of everything.
+    InstallSnapshot,
+    /// Forget the snapshot, and what was appended behind it.
+    DropSnapshot,
 
     /// Connect to the leader.
     Dial {
@@ -112,6 +117,8 @@ pub enum Reason {
     NewerHistory,
     /// Its epoch is older than what was accepted.
     OldEpoch,
+    /// A voter has accepted a newer epoch than this leader's, so that only a new leader can bring it along.
+    NewerEpoch,
     /// After the cut that the leader asked for, the log ends somewhere else: it must be asked again.
     CutTooShort,
     /// The leader asked for a cut before something that is committed; it must be asked for a snapshot.
@@ -149,6 +156,7 @@ impl fmt::Display for Reason {
             Self::NewerConfiguration => "its configuration is newer than the leader's",
             Self::NewerHistory => "its history is newer than the leader's",
             Self::OldEpoch => "its epoch is older than the one accepted",
+            Self::NewerEpoch => "a voter has accepted a newer epoch",
             Self::CutTooShort => "the log had a gap where it was cut",
             Self::CommittedCut => "it wanted something cut that is committed here",
             Self::HistoryGone => "what it lacks is not in the log any more",

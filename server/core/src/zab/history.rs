@@ -170,13 +170,9 @@ impl History {
         self.committed = self.committed.min(keep);
     }
 
-    /// A snapshot took the place of everything: it holds what is committed up to `zxid`.
-    pub fn replace(&mut self, zxid: Zxid) {
-        self.window.clear();
-        self.window_bytes = 0;
-        self.last_logged = zxid;
-        self.durable = zxid;
-        self.committed = zxid;
+    /// The history that a snapshot of everything up to `zxid` begins.
+    pub fn behind_snapshot(&self, zxid: Zxid) -> Self {
+        Self::new(self.count_max, zxid, zxid, Vec::new())
     }
 
     /// Forgets what is too much; never what may still have to be sent to learners as outstanding.
@@ -256,8 +252,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_takes_the_place_of_everything() {
-        let mut history = history(10, 6, &[5, 6, 7]);
-        history.replace(Zxid(0x2_0000_0000));
+        let history = history(10, 6, &[5, 6, 7]).behind_snapshot(Zxid(0x2_0000_0000));
         assert_eq!(history.committed(), Zxid(0x2_0000_0000));
         assert_eq!((window(&history, 0), history.window_reaches(Zxid(0x2_0000_0000))), (vec![], true));
     }

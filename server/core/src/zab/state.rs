@@ -2,7 +2,7 @@
 
 use rookeeper_protocol::types::Zxid;
 
-use super::epoch::{Epochs, StateSummary};
+use super::epoch::{Epoch, Epochs, StateSummary};
 use super::history::History;
 use super::sync_plan::SyncRules;
 use crate::ensemble::Membership;
@@ -48,6 +48,8 @@ pub struct State {
     pub membership: Membership,
     /// The epochs, as they were last given to the disk.
     pub epochs: Epochs,
+    /// The newest epoch that a voter is known to have accepted. Not on disk: it only saves elections.
+    pub known_epoch: Epoch,
     /// The history.
     pub history: History,
     /// What is on disk cannot be brought to the leader's history by a cut: the next leader is asked for a snapshot.

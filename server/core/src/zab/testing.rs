@@ -39,6 +39,7 @@ pub(super) fn state(me: i64, committed: Zxid, log: &[Zxid]) -> State {
         rules: RULES,
         membership: Membership::new(ServerId(me), config, None, rules, false),
         epochs: Epochs { accepted: Epoch(1), current: Epoch(1) },
+        known_epoch: Epoch(0),
         history: History::new(500, last, committed, log.iter().map(|zxid| record(*zxid)).collect()),
         wants_snapshot: false,
     }
@@ -90,6 +91,8 @@ pub(super) fn take(actions: &mut Vec<Action>) -> Vec<String> {
         }
         Action::Truncate(zxid) => vec![format!("truncate {zxid}")],
         Action::ReceiveSnapshot(zxid) => vec![format!("receive snapshot {zxid}")],
+        Action::InstallSnapshot => vec!["install snapshot".to_owned()],
+        Action::DropSnapshot => vec!["drop snapshot".to_owned()],
         Action::Dial { dial, to, timeout_ms } => vec![format!("dial {} server {to} for {timeout_ms}", dial.0)],
         Action::OpenSnapshot(link) => vec![format!("open snapshot for {}", link.0)],
         Action::SendSnapshot(link) => vec![format!("to {}: the snapshot", link.0)],

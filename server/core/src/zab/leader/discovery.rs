@@ -18,7 +18,7 @@ impl Leader {
     /// The leader itself is the first to tell its accepted epoch.
     pub(super) fn offer_own_epoch(&mut self, state: &State) {
         // The last epoch has no next one; then there is no election any more that could be won.
-        self.epoch = state.epochs.accepted.next().unwrap_or(Epoch::MAX);
+        self.epoch = state.epochs.accepted.max(state.known_epoch).next().unwrap_or(Epoch::MAX);
         if state.membership.active().is_voter(self.me) {
             self.introduced.insert(self.me);
             self.accepted.insert(self.me);
@@ -55,6 +55,15 @@ impl Leader {
             self.dismiss(old, Reason::Replaced, actions);
             self.links.insert(info.server, link);
         }
+        let votes = follows && state.membership.active().is_voter(info.server);
+        if votes {
+            state.known_epoch = state.known_epoch.max(accepted);
+        }
+        if votes && self.stage > Stage::Discovering && accepted > self.epoch {
+            // It accepted the epoch of a leader that came to nothing, and can never follow this one. Java leaves it waiting
+            // for as long as the leader lives.
+            return actions.push(Action::Leave(Reason::NewerEpoch));
+        }
         let Some(learner) = self.learners.get_mut(&link) else { return };
         learner.introduce(info.server, follows, info.protocol_version);
         // A learner of the old protocol tells no more than this.
@@ -63,7 +72,7 @@ impl Leader {
             if accepted >= self.epoch {
                 self.epoch = next;
             }
-            if follows && state.membership.active().is_voter(info.server) {
+            if votes {
                 self.introduced.insert(info.server);
             }
             self.count_introduced(state, now_ms, actions);

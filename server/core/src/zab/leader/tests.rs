@@ -198,6 +198,20 @@ fn an_epoch_that_was_accepted_before_is_not_acknowledged_a_second_time() {
     assert_eq!(world.ack_epoch(2, Some(1), Zxid(-1)), [""; 0]);
 }
 
+/// It could never be brought along, and would be missing as long as this leader lives.
+#[test]
+fn a_voter_that_accepted_a_newer_epoch_ends_this_one() {
+    let mut world = World::serving();
+    let info = |server| Some(LearnerInfo::new(ServerId(server), 0));
+    assert_eq!(world.introduce_as(4, false, z(9, 0), info(4)), ["to 4: LEADERINFO 0x200000000 [00010000]"]);
+    assert_eq!(world.introduce_as(2, true, z(9, 0), info(2)), ["leave: NewerEpoch"]);
+    // If this server is elected again, nobody has to tell it another time.
+    let mut leader = Leader::new(&world.state, 0);
+    assert_eq!(leader.epoch, Epoch(10));
+    leader.begin(&mut world.state, 0, &mut world.actions);
+    assert_eq!(take(&mut world.actions), [""; 0]);
+}
+
 #[test]
 fn a_learner_with_a_newer_history_is_sent_away() {
     let mut world = World::new(z(1, 2), &[z(1, 2)]);

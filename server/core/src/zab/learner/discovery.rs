@@ -70,6 +70,7 @@ impl Learner {
             uncommitted: VecDeque::new(),
             unacknowledged: VecDeque::new(),
             told_committed: Zxid::ZERO,
+            replaced: None,
         }
     }
 
@@ -126,6 +127,8 @@ impl Learner {
         self.epoch = epoch;
         self.old_protocol = old_protocol;
         match state.epochs.judge(epoch) {
+            // The promise of a server without a vote binds nobody; it follows whoever has a quorum.
+            Offer::Old if !self.follows => self.acknowledge_epoch(state, None, actions),
             Offer::Old => actions.push(Action::Leave(Reason::OldEpoch)),
             Offer::Known => self.acknowledge_epoch(state, None, actions),
             Offer::New => {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  Connecting --connected: FOLLOWERINFO--> Introduced --LEADERINFO--> Accepting --accepted epoch on disk: ACKEPOCH-->
-//!     Awaiting --DIFF | TRUNC, log cut | SNAP, snapshot on disk--> Copying --NEWLEADER--> Adopting
+//!     Awaiting --DIFF | TRUNC, log cut | SNAP, all of it received--> Copying --NEWLEADER--> Adopting
 //!     --history and current epoch on disk: ACK--> Prepared --UPTODATE--> Serving
 //! ```
 //!
@@ -21,6 +21,7 @@ use rookeeper_protocol::types::{ServerId, Zxid};
 
 use super::action::{Action, DialId, Reason};
 use super::epoch::{Epoch, Epochs};
+use super::history::History;
 use super::state::State;
 
 /// How far a learner has come; the picture is above.
@@ -36,7 +37,7 @@ pub enum Stage {
     Awaiting,
     /// Its log is being cut.
     Cutting,
-    /// It takes a snapshot.
+    /// It takes a snapshot, which is put in the place of everything only when all that follows is there too.
     Receiving,
     /// It takes what it lacks.
     Copying,
@@ -81,6 +82,8 @@ pub struct Learner {
     /// The newest transaction that the leader says is committed. While it is not said to have a quorum behind it, this is
     /// not to be believed.
     told_committed: Zxid,
+    /// The history on disk, while a snapshot is to take its place.
+    replaced: Option<History>,
 }
 
 impl Learner {
@@ -107,6 +110,11 @@ impl Learner {
     /// The leader's epoch, once it is accepted.
     pub fn epoch(&self) -> Option<Epoch> {
         (self.stage > Stage::Introduced).then_some(self.epoch)
+    }
+
+    /// Whether a snapshot is to take the place of what is on disk, and nobody has asked for that yet.
+    pub fn is_replacing(&self) -> bool {
+        self.replaced.is_some()
     }
 
     /// The newest transaction that the leader says is committed.

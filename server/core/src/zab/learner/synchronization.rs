@@ -59,13 +59,25 @@ impl Learner {
         self.copy_behind(last_zxid);
     }
 
-    /// The snapshot stands on disk in the place of everything.
+    /// The snapshot of everything up to `zxid` is there as a whole. It may be older than what this server has logged and
+    /// acknowledged, which must not be lost even for a moment: so everything stays as it is on disk until what follows has
+    /// come too.
     pub fn on_snapshot_received(&mut self, state: &mut State, now_ms: i64, zxid: Zxid) {
-        state.history.replace(zxid);
-        state.wants_snapshot = false;
         if self.stage == Stage::Receiving {
             self.heard_ms = now_ms;
+            let history = state.history.behind_snapshot(zxid);
+            self.replaced = Some(std::mem::replace(&mut state.history, history));
             self.copy_behind(zxid);
+        }
+    }
+
+    /// The learner leaves. A snapshot that was not asked to be installed never was.
+    pub fn end(&mut self, state: &mut State, actions: &mut Vec<Action>) {
+        if let Some(history) = self.replaced.take() {
+            state.history = history;
+            actions.push(Action::DropSnapshot);
+        } else if self.stage == Stage::Receiving {
+            actions.push(Action::DropSnapshot);
         }
     }
 
@@ -84,6 +96,10 @@ impl Learner {
 
     fn adopt_epoch(&mut self, state: &mut State, actions: &mut Vec<Action>) {
         self.stage = Stage::Adopting;
+        if self.replaced.take().is_some() {
+            actions.push(Action::InstallSnapshot);
+            state.wants_snapshot = false;
+        }
         state.epochs.current = self.epoch;
         actions.push(Action::PersistEpochs(state.epochs));
     }

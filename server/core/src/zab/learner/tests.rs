@@ -165,6 +165,12 @@ fn epochs_that_were_accepted_are_not_accepted_again_and_older_ones_never() {
     world.learner.on_connected(&world.state, 0, &mut world.actions);
     take(&mut world.actions);
     assert_eq!(world.packet(PacketType::LeaderInfo, z(0, 0), Some(&[0, 1, 0, 0])), ["leave: OldEpoch"]);
+    // What an observer accepted was counted by nobody.
+    let mut world = World::new(false, z(1, 1));
+    world.learner.on_connected(&world.state, 0, &mut world.actions);
+    take(&mut world.actions);
+    let told = world.packet(PacketType::LeaderInfo, z(0, 0), Some(&[0, 1, 0, 0]));
+    assert_eq!(told, ["to leader: ACKEPOCH 0x100000002 [ffffffff]"]);
 }
 
 #[test]
@@ -201,7 +207,33 @@ fn what_is_committed_is_never_cut() {
     assert_eq!(told, ["to leader: ACKEPOCH 0xfffffffffffffffe [ffffffff]"]);
     assert_eq!(world.packet(PacketType::Snap, z(1, 1), None), ["receive snapshot 0x100000001"]);
     world.learner.on_snapshot_received(&mut world.state, 0, z(1, 1));
+    let told = world.packet(PacketType::NewLeader, z(2, 0), None);
+    assert_eq!(told, ["install snapshot", "persist accepted 2 current 2"]);
     assert!(!world.state.wants_snapshot && world.state.last_logged() == z(1, 1));
+}
+
+/// ZOOKEEPER-3642: a synchronization that was cut short leaves everything as it was.
+#[test]
+fn a_snapshot_counts_only_with_all_that_follows_it() {
+    let mut world = World::awaiting(true);
+    world.packet(PacketType::Snap, z(1, 1), None);
+    world.learner.end(&mut world.state, &mut world.actions);
+    assert_eq!(take(&mut world.actions), ["drop snapshot"]);
+    let mut world = World::awaiting(true);
+    world.packet(PacketType::Snap, z(1, 1), None);
+    world.learner.on_snapshot_received(&mut world.state, 0, z(1, 1));
+    // What this server has logged is not forgotten, though the snapshot is older.
+    world.proposal(z(1, 2));
+    world.learner.end(&mut world.state, &mut world.actions);
+    assert_eq!(take(&mut world.actions), ["drop snapshot"]);
+    assert_eq!((world.state.last_logged(), world.state.history.committed()), (z(1, 2), z(1, 1)));
+    // Once it was asked for, only the disk knows.
+    let mut world = World::awaiting(true);
+    world.packet(PacketType::Snap, z(1, 1), None);
+    world.learner.on_snapshot_received(&mut world.state, 0, z(1, 1));
+    world.packet(PacketType::NewLeader, z(2, 0), None);
+    world.learner.end(&mut world.state, &mut world.actions);
+    assert_eq!((take(&mut world.actions), world.state.last_logged()), (vec![], z(1, 1)));
 }
 
 /// Java's snapshots are newer than they say, and proposals that are in them follow.

@@ -42,6 +42,7 @@ struct Link {
     leader_bytes: BytesMut,
     /// The learner reads no further before its disk has reported.
     paused: bool,
+    cutting: bool,
     /// The picture that is being made for the learner.
     picture: Option<Rc<Dump>>,
     /// When what was sent last arrives, there and here.
@@ -178,6 +179,7 @@ impl Cluster {
                     learner_bytes: BytesMut::new(),
                     leader_bytes: BytesMut::new(),
                     paused: false,
+                    cutting: false,
                     picture: None,
                     last_ms: [at_ms; 2],
                 };
@@ -194,7 +196,6 @@ impl Cluster {
             }
             Output::HangUp { dial } => {
                 self.end_links(|link| link.learner == id && link.dial == dial);
-                self.server(id).received = None;
             }
             Output::ToLearner { link, frames } => {
                 frames.into_iter().for_each(|frame| self.ship(link.0, 0, at_ms, Cargo::Frame(frame)));
@@ -281,21 +282,16 @@ impl Cluster {
         }
     }
 
-    /// The disk has reported: what waited behind TRUNC or SNAP goes on.
+    /// The disk has reported: what waited behind TRUNC goes on.
     fn resume(&mut self, server: i64) {
-        if self
-            .server(server)
-            .writes
-            .iter()
-            .any(|write| matches!(write, Output::Truncate { .. } | Output::ReceiveSnapshot { .. }))
-        {
+        if self.server(server).writes.iter().any(|write| matches!(write, Output::Truncate { .. })) {
             return;
         }
-        let paused: Vec<_> =
-            self.links.iter().filter(|(_, link)| link.learner == server && link.paused).map(|(id, _)| *id).collect();
-        for id in paused {
+        let cutting = |link: &Link| link.learner == server && link.cutting;
+        let links: Vec<_> = self.links.iter().filter(|(_, link)| cutting(link)).map(|(id, _)| *id).collect();
+        for id in links {
             if let Some(link) = self.links.get_mut(&id) {
-                link.paused = false;
+                (link.paused, link.cutting) = (false, false);
             }
             self.read_at_learner(id);
         }
@@ -306,19 +302,22 @@ impl Cluster {
             let Some(link) = self.links.get_mut(&id) else { return };
             let (learner, dial) = (link.learner, link.dial);
             if link.paused {
-                // The snapshot itself is taken by the disk.
-                if let Some(at) = link.at_learner.iter().position(|cargo| matches!(cargo, Cargo::Snapshot(_)))
-                    && let Cargo::Snapshot(dump) = link.at_learner.remove(at)
+                // Behind SNAP the snapshot itself comes, behind TRUNC nothing is read.
+                if matches!(link.at_learner.first(), Some(Cargo::Snapshot(_)))
+                    && let Cargo::Snapshot(dump) = link.at_learner.remove(0)
                 {
+                    link.paused = false;
+                    let zxid = dump.zxid;
                     self.server(learner).received = Some((dial, dump));
-                    let at_ms = self.now_ms + 1;
-                    self.later(at_ms, Event::Flush { server: learner });
+                    self.step(learner, Input::SnapshotReceived { dial, zxid });
+                    continue;
                 }
                 return;
             }
             if let Some(packet) = PacketDecoder::new(1 << 20).next_packet(&mut link.learner_bytes).unwrap() {
                 let kind = packet.kind().unwrap();
-                link.paused = matches!(kind, PacketType::Trunc | PacketType::Snap);
+                link.cutting = kind == PacketType::Trunc;
+                link.paused = link.cutting || kind == PacketType::Snap;
                 if matches!(kind, PacketType::Diff | PacketType::Trunc | PacketType::Snap) {
                     self.plans.push(kind);
                 }

@@ -12,7 +12,7 @@ use rookeeper_core::peer::{Clients, Input, Lent, Loaded, Output, Peer, PeerRules
 use rookeeper_core::pipeline::{Connections, Finished, Now, PipelineRules};
 use rookeeper_core::tree::{Tree, TreeRules};
 use rookeeper_core::watch::{ConnId, WatchTable};
-use rookeeper_core::zab::{DialId, SyncRules, ZabRules};
+use rookeeper_core::zab::{DialId, LogRecord, SyncRules, ZabRules};
 use rookeeper_protocol::client::EventType;
 use rookeeper_protocol::types::{AclList, ExtendedTypes, ServerId, SessionId, Zxid};
 
@@ -87,8 +87,9 @@ pub(crate) struct Server {
     pub(crate) disk: Disk,
     /// Writes that are not flushed.
     pub(crate) writes: VecDeque<Output>,
-    /// Snapshots that came over the present connection to the leader.
+    /// The snapshot that came over the connection to the leader, and what was appended behind it.
     pub(crate) received: Option<(DialId, Rc<Dump>)>,
+    behind_snapshot: Option<Vec<LogRecord>>,
 }
 
 fn policy() -> AclPolicy {
@@ -134,7 +135,7 @@ fn membership(id: i64, observers: i64) -> Membership {
 impl Server {
     pub(crate) fn new(id: i64, log_max: usize) -> Self {
         let disk = Disk { log_max, ..Disk::default() };
-        Self { id, running: None, disk, writes: VecDeque::new(), received: None }
+        Self { id, running: None, disk, writes: VecDeque::new(), received: None, behind_snapshot: None }
     }
 
     fn now(now_ms: i64) -> Now {
@@ -161,7 +162,7 @@ impl Server {
     pub(crate) fn crash(&mut self) {
         self.running = None;
         self.writes.clear();
-        self.received = None;
+        (self.received, self.behind_snapshot) = (None, None);
     }
 
     pub(crate) fn step(&mut self, now_ms: i64, input: Input) {
@@ -195,7 +196,9 @@ impl Server {
             Output::Append { .. }
             | Output::PersistEpochs { .. }
             | Output::Truncate { .. }
-            | Output::ReceiveSnapshot { .. } => self.writes.push_back(output),
+            | Output::ReceiveSnapshot { .. }
+            | Output::InstallSnapshot { .. }
+            | Output::DropSnapshot { .. } => self.writes.push_back(output),
             Output::Serve => running.serves = true,
             Output::StopServing => {
                 running.serves = false;
@@ -217,13 +220,16 @@ impl Server {
         None
     }
 
-    /// Flushes what was written, up to a snapshot that is not there yet, and reports it.
+    /// Flushes what was written, and reports it.
     pub(crate) fn flush(&mut self, now_ms: i64) {
         let mut durable = WriteId::default();
         while let Some(write) = self.writes.pop_front() {
             match write {
                 Output::Append { write, records } => {
-                    self.disk.append(records);
+                    match &mut self.behind_snapshot {
+                        Some(behind) => behind.extend(records),
+                        None => self.disk.append(records),
+                    }
                     durable = write;
                 }
                 Output::PersistEpochs { write, epochs } => {
@@ -239,29 +245,29 @@ impl Server {
                     let last_zxid = self.disk.last_zxid();
                     self.step(now_ms, Input::Truncated { write, last_zxid, reloaded });
                 }
-                Output::ReceiveSnapshot { write, dial, zxid } => {
+                Output::ReceiveSnapshot { .. } => self.behind_snapshot = Some(Vec::new()),
+                Output::DropSnapshot { write } => {
+                    (self.behind_snapshot, self.received) = (None, None);
+                    durable = write;
+                }
+                Output::InstallSnapshot { write } => {
                     self.step(now_ms, Input::Durable { through: durable });
-                    match self.received.take_if(|(from, _)| *from == dial) {
-                        Some((_, dump)) => {
-                            self.disk.replace(dump);
-                            let loaded = self.reload();
-                            self.step(now_ms, Input::SnapshotReceived { write, loaded });
-                        }
-                        None if self.is_on(dial) => {
-                            self.writes.push_front(Output::ReceiveSnapshot { write, dial, zxid });
-                            return;
-                        }
-                        None => self.step(now_ms, Input::SnapshotAbandoned { write }),
+                    let (_, dump) = self.received.take().unwrap();
+                    let zxid = dump.zxid;
+                    self.disk.replace(dump);
+                    let (tree, mut loaded) = self.disk.load(TREE_RULES);
+                    loaded.recent.clear();
+                    if let Some(running) = &mut self.running {
+                        running.tree = tree;
                     }
+                    self.disk.append(self.behind_snapshot.take().unwrap());
+                    assert_eq!(loaded.last_zxid, zxid);
+                    self.step(now_ms, Input::SnapshotInstalled { write, loaded });
                 }
                 other => panic!("{other:?} is no write"),
             }
         }
         self.step(now_ms, Input::Durable { through: durable });
-    }
-
-    fn is_on(&self, dial: DialId) -> bool {
-        self.running.as_ref().is_some_and(|running| running.peer.dial() == Some(dial))
     }
 
     fn reload(&mut self) -> Loaded {
