@@ -1,7 +1,7 @@
 //! One connection, as its own task and the applying thread share it.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI32, AtomicI64};
+use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 
 use bytes::{Buf, BytesMut};
 use parking_lot::Mutex;
@@ -10,6 +10,7 @@ use rookeeper_core::watch::ConnId;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::Notify;
 
+use super::limits::{UNSENT_BYTES_COUNTED, UNSENT_BYTES_MAX};
 use crate::runtime::Shared;
 
 /// A buffer that grew larger than this is given back once it is empty.
@@ -26,6 +27,8 @@ pub(crate) struct ConnectionState {
     pub(super) paused: bool,
     /// Writing failed: there is no client any more.
     pub(super) broken: bool,
+    /// What of its buffer is counted in [`Shared::unsent_bytes`].
+    counted: usize,
 }
 
 /// A connection.
@@ -64,7 +67,7 @@ impl ConnectionHandle {
             id,
             remote,
             writer,
-            state: Mutex::new(ConnectionState { machine, touched: false, paused: false, broken: false }),
+            state: Mutex::new(ConnectionState { machine, touched: false, paused: false, broken: false, counted: 0 }),
             notify: Notify::new(),
             heard_ms: AtomicI64::new(now.monotonic_ms),
             timeout_ms: AtomicI32::new(0),
@@ -98,12 +101,43 @@ impl ConnectionHandle {
         false
     }
 
+    /// Notes what the client has not taken, once it is much. Where all clients together have left too much, the one that
+    /// adds to it goes: what it did not take is forgotten.
+    pub(crate) fn count_unsent(&self, shared: &Shared, state: &mut ConnectionState) {
+        let out = &state.machine.out;
+        // The room that it takes counts, which is up to twice as much.
+        let room = if out.len() >= UNSENT_BYTES_COUNTED { out.capacity() } else { 0 };
+        if room == state.counted {
+            return;
+        }
+        let added = room as i64 - state.counted as i64;
+        let total = shared.unsent_bytes.fetch_add(added, Ordering::Relaxed) + added;
+        state.counted = room;
+        if added > 0 && total > UNSENT_BYTES_MAX {
+            tracing::warn!(
+                "closing {}: {room} bytes hold what it asked for and has not read, and those of all clients are {total}",
+                self.remote
+            );
+            state.machine.out = BytesMut::new();
+            state.machine.end();
+            state.counted = 0;
+            shared.unsent_bytes.fetch_sub(room as i64, Ordering::Relaxed);
+        }
+    }
+
+    /// The connection is gone, and with it what its client has not taken.
+    pub(super) fn forget_unsent(&self, shared: &Shared, state: &mut ConnectionState) {
+        state.machine.out = BytesMut::new();
+        self.count_unsent(shared, state);
+    }
+
     /// The applying thread has put something into the buffer: it writes at once, or lets the task do it.
     pub(crate) fn wake(&self, shared: &Shared, direct: bool) {
         let mut state = self.state.lock();
         state.touched = false;
         shared.stats.add(&state.machine.take_tally());
         let left = if direct { self.flush(&mut state) } else { true };
+        self.count_unsent(shared, &mut state);
         if left || state.paused || state.broken || state.machine.phase() != Phase::Open {
             drop(state);
             self.notify.notify_one();

@@ -1,4 +1,4 @@
-//! Bounds of one connection. Each keeps one client from costing the others.
+//! Bounds of one connection, and of all together. Each keeps one client from costing the others.
 
 /// Bytes asked of the socket at once.
 pub(super) const READ_BYTES: usize = 16 << 10;
@@ -22,3 +22,9 @@ pub(super) const IN_FLIGHT_BYTES_MAX: usize = 256 << 20;
 /// Reads that may wait behind a write of their connection. All of them are answered at once when the write is
 /// applied, since none may see the connection's next write; each costs a reply of the size of a znode.
 pub(super) const WAITING_READS_MAX: usize = 64;
+
+/// From so many bytes on, what a client has not taken counts towards [`UNSENT_BYTES_MAX`]; most have taken all of it.
+pub(super) const UNSENT_BYTES_COUNTED: usize = 64 << 10;
+
+/// Bytes of buffers that hold what all clients together have not taken. Whoever adds to more than that is closed.
+pub(super) const UNSENT_BYTES_MAX: i64 = 512 << 20;

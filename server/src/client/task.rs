@@ -195,6 +195,7 @@ impl Task {
                 let mut state = self.handle.state.lock();
                 self.shared.stats.add(&state.machine.take_tally());
                 let unwritten = self.handle.flush(&mut state);
+                self.handle.count_unsent(&self.shared, &mut state);
                 if state.broken {
                     return;
                 }
@@ -369,7 +370,9 @@ impl Task {
             let machine = &mut state.machine;
             machine.end();
             shared.stats.add(&machine.take_tally());
-            (machine.session(), machine.timeout_ms())
+            let left = (machine.session(), machine.timeout_ms());
+            self.handle.forget_unsent(shared, &mut state);
+            left
         };
         shared.connections.remove(self.handle.id);
         {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use rookeeper_core::client::{ReadView, WatchAccess};
 use rookeeper_core::pipeline::{Connections, Finished};
 use rookeeper_core::tree::Tree;
@@ -48,9 +49,10 @@ impl<'a> Delivery<'a> {
                 "closing {}: its client left {UNREAD_EVENT_BYTES_MAX} bytes of watch events unread",
                 handle.remote
             );
-            state.machine.out.clear();
+            state.machine.out = BytesMut::new();
             state.machine.end();
         }
+        handle.count_unsent(self.shared, &mut state);
         if !state.touched {
             state.touched = true;
             self.touched.push(handle.clone());

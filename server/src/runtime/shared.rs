@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) in_flight: AtomicUsize,
     /// Bytes of these requests.
     pub(crate) in_flight_bytes: AtomicUsize,
+    /// Bytes of replies and events that clients have not taken, where they are many.
+    pub(crate) unsent_bytes: AtomicI64,
     /// Bytes of large requests that are being received or served.
     pub(crate) large_request_bytes: AtomicI64,
     /// The reason why nothing is served any more.
@@ -76,6 +78,7 @@ impl Shared {
             stats: ServerStats::new(),
             in_flight: AtomicUsize::new(0),
             in_flight_bytes: AtomicUsize::new(0),
+            unsent_bytes: AtomicI64::new(0),
             large_request_bytes: AtomicI64::new(0),
             failure: Mutex::new(None),
             failed: AtomicBool::new(false),

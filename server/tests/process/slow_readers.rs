@@ -157,3 +157,40 @@ fn a_watcher_that_does_not_read_its_events_is_closed() {
     assert_eq!(quick.event().path, "/quick");
     wait_until("the slow client's connection is gone", || server.process.connections() == 3);
 }
+
+/// What one client may cost is bounded; so is what all of them together may.
+#[test]
+fn clients_that_read_nothing_have_one_bound_together() {
+    /// Reads behind a write of each client, as many as may wait.
+    const READS: usize = 63;
+    const CLIENTS: usize = 16;
+    /// What all of them may hold (`UNSENT_BYTES_MAX`), and what one more adds, old and new buffer.
+    const RSS_MIB_MAX: u64 = 512 + 128 + 64;
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[]);
+    let mut client = Client::connect(server.address).unwrap();
+    client.create("/large", &vec![b'x'; LARGE]);
+    client.create("/small", b"");
+    let before = server.process.rss_mib();
+    let mut clients: Vec<_> = (0..CLIENTS).map(|_| Client::connect(server.address).unwrap()).collect();
+    let mut out = BytesMut::new();
+    for client in &mut clients {
+        out.clear();
+        client.queue(&ask::set("/small", b""), &mut out);
+        for _ in 0..READS {
+            client.queue(&ask::get("/large", false), &mut out);
+        }
+        client.send(&out).unwrap();
+    }
+    let asked = (CLIENTS * READS * LARGE) >> 20;
+    assert!(server.process.line("and those of all clients are").is_some());
+    let_it_work(&server);
+    let grown = server.process.peak_rss_mib().saturating_sub(before);
+    eprintln!("{CLIENTS} clients that ask for {asked} MiB together and read nothing: {grown} MiB");
+    assert!(grown < RSS_MIB_MAX, "{grown} MiB");
+    // What they left goes with them.
+    drop(clients);
+    wait_until("only one client is left", || server.process.connections() <= 1);
+    let mut reader = Client::connect(server.address).unwrap();
+    assert_eq!(reader.must(&ask::get("/large", false)).error, 0);
+}
