@@ -131,12 +131,22 @@ impl ConnectionHandle {
         self.count_unsent(shared, state);
     }
 
-    /// The applying thread has put something into the buffer: it writes at once, or lets the task do it.
-    pub(crate) fn wake(&self, shared: &Shared, direct: bool) {
+    /// Wakes the task, which writes what the applying thread has put into the buffer.
+    pub(crate) fn let_task_write(&self, shared: &Shared) {
+        {
+            let mut state = self.state.lock();
+            state.touched = false;
+            shared.stats.add(&state.machine.take_tally());
+        }
+        self.notify.notify_one();
+    }
+
+    /// Writes what the applying thread has put into the buffer, and wakes the task if it has something to do then.
+    pub(crate) fn write(&self, shared: &Shared) {
         let mut state = self.state.lock();
         state.touched = false;
         shared.stats.add(&state.machine.take_tally());
-        let left = if direct { self.flush(&mut state) } else { true };
+        let left = self.flush(&mut state);
         self.count_unsent(shared, &mut state);
         if left || state.paused || state.broken || state.machine.phase() != Phase::Open {
             drop(state);

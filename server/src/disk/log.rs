@@ -14,6 +14,8 @@ use rookeeper_protocol::types::Zxid;
 use rookeeper_storage::fs::RealFs;
 use rookeeper_storage::log::{LogWriter, Retired};
 
+use tokio::runtime::Handle;
+
 use crate::client::ConnectionHandle;
 use crate::runtime::{Shared, delivery};
 
@@ -79,10 +81,17 @@ pub(crate) struct LogThread {
     /// Each entry's zxid, and where it ends in `entries`.
     ends: Vec<(Zxid, usize)>,
     touched: Vec<Arc<ConnectionHandle>>,
+    /// Runs the tasks that write to many connections.
+    runtime: Handle,
 }
 
 impl LogThread {
-    pub(crate) fn new(shared: Arc<Shared>, log: LogWriter<RealFs>, progress: Arc<ImageProgress>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        log: LogWriter<RealFs>,
+        progress: Arc<ImageProgress>,
+        runtime: Handle,
+    ) -> Self {
         let durable = Zxid(log.last_zxid());
         progress.log_durable.store(durable.0, Ordering::Release);
         Self {
@@ -94,6 +103,7 @@ impl LogThread {
             entries: BytesMut::new(),
             ends: Vec::new(),
             touched: Vec::new(),
+            runtime,
         }
     }
 
@@ -233,7 +243,7 @@ impl LogThread {
                 shared.stats.commits.fetch_add(finished as u64, Ordering::Relaxed);
                 (more, pipeline.changes.len())
             };
-            delivery::wake(&shared, &mut self.touched);
+            delivery::wake(&shared, &self.runtime, &mut self.touched);
             if behind >= IMAGE_STEP_CHANGES {
                 self.call_image(behind);
             }

@@ -10,11 +10,20 @@ use rookeeper_core::watch::{ConnId, WatchTable};
 use rookeeper_protocol::client::EventType;
 use rookeeper_protocol::types::{AclList, SessionId, Zxid};
 
+use tokio::runtime::Handle;
+
 use super::shared::Shared;
 use crate::client::{ConnectionHandle, ConnectionMap};
 
-/// Above so many connections in one batch, each writes for itself instead of the applying thread for all.
+/// Up to so many connections in one batch the applying thread writes for; above that, it has better things to do.
 const DIRECT_WRITES_MAX: usize = 2;
+
+/// Up to so many, each connection's own task writes. They are busy connections then, whose tasks run anyway; a change
+/// that reaches more of them is news for watchers, who sleep.
+const OWN_WRITES_MAX: usize = 64;
+
+/// Sleeping connections that one task writes for: enough to be worth a task, few enough that all cores have their share.
+const WRITES_PER_TASK: usize = 32;
 
 /// A connection whose client does not read gets this many bytes of events; then it is closed. Replies are bounded
 /// by the requests that may wait.
@@ -61,10 +70,19 @@ impl<'a> Delivery<'a> {
 }
 
 /// Lets the connections that were touched write, now that no lock is held.
-pub(crate) fn wake(shared: &Shared, touched: &mut Vec<Arc<ConnectionHandle>>) {
-    let direct = touched.len() <= DIRECT_WRITES_MAX;
-    for handle in touched.drain(..) {
-        handle.wake(shared, direct);
+pub(crate) fn wake(shared: &Arc<Shared>, runtime: &Handle, touched: &mut Vec<Arc<ConnectionHandle>>) {
+    if touched.len() <= DIRECT_WRITES_MAX {
+        touched.drain(..).for_each(|handle| handle.write(shared));
+        return;
+    }
+    if touched.len() <= OWN_WRITES_MAX {
+        touched.drain(..).for_each(|handle| handle.let_task_write(shared));
+        return;
+    }
+    while !touched.is_empty() {
+        let share = touched.split_off(touched.len().saturating_sub(WRITES_PER_TASK));
+        let shared = shared.clone();
+        runtime.spawn(async move { share.iter().for_each(|handle| handle.write(&shared)) });
     }
 }
 

@@ -160,17 +160,17 @@ pub fn start(config: ServerConfig) -> Result<Started, ServerError> {
     let shared = Arc::new(Shared::new(config, clock, pipeline, tree, connection_rules, seed));
     shared.stats.recovered(&report, took);
 
-    let progress = Arc::new(ImageProgress::default());
-    let log = LogThread::new(shared.clone(), store.log, progress.clone());
-    let image = ImageThread::new(shared.clone(), store.image, progress.clone());
-    let log_thread = spawn("log", || log.run())?;
-    let image_thread = spawn("image", || image.run())?;
-
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("client")
         .enable_all()
         .build()
         .map_err(ServerError::System)?;
+    let progress = Arc::new(ImageProgress::default());
+    let log = LogThread::new(shared.clone(), store.log, progress.clone(), runtime.handle().clone());
+    let image = ImageThread::new(shared.clone(), store.image, progress.clone());
+    let log_thread = spawn("log", || log.run())?;
+    let image_thread = spawn("image", || image.run())?;
+
     let (terminate, interrupt) = {
         let _entered = runtime.enter();
         // Before anybody is told that the server runs: from then on it stops in order.
