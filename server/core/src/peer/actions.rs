@@ -1,6 +1,5 @@
 //! What the roles and the election ask for, made into outputs.
 
-use rookeeper_protocol::peer::new_leader_config;
 use rookeeper_protocol::types::ServerId;
 
 use super::output::{Event, Output};
@@ -18,8 +17,12 @@ impl Peer {
     /// Carries out what was asked for, and what follows from it.
     pub(super) fn carry_out(&mut self, now: Now, tree: &Tree) {
         while !self.actions.is_empty() || !self.votes.is_empty() {
+            let roles = self.roles;
             for action in std::mem::take(&mut self.actions) {
-                self.carry_out_one(now, tree, action);
+                // What a role asked for itself ends with it; what it asked of the disk does not.
+                if roles == self.roles || outlives_role(&action) {
+                    self.carry_out_one(now, tree, action);
+                }
             }
             for vote in std::mem::take(&mut self.votes) {
                 self.on_vote(now, vote);
@@ -63,8 +66,13 @@ impl Peer {
                 self.outbox.push_for_learner(link, Output::Dismiss { link });
                 self.outbox.push(Output::Tell(Event::Dismissed { link, server, reason }));
             }
-            Action::SeeConfig(config) => self.see_config(&config),
-            Action::ActivateConfig | Action::Activate(..) => {}
+            Action::SeeConfig(config) => self.see_leaders_members(&config),
+            Action::SeeFirstConfig(version) => {
+                let first = EnsembleConfig { version, ..self.state.membership.active().clone() };
+                self.see_members(first);
+            }
+            Action::ActivateConfig => self.activate_leaders_members(now, tree),
+            Action::Activate(zxid, leader) => self.activate_reconfiguration(now, tree, zxid, leader),
             Action::Establish(through) => {
                 self.serving = Serving::Behind(through);
                 self.election.on_epoch(i64::from(self.epoch().0));
@@ -91,20 +99,39 @@ impl Peer {
         self.outbox.push(Output::Tell(Event::Synchronized { server }));
     }
 
-    /// The leader's last list of members. One that cannot be read Java prints and forgets.
-    fn see_config(&mut self, data: &[u8]) {
-        let membership = &mut self.state.membership;
-        let Some(text) = new_leader_config(Some(data)) else { return };
-        if let Ok(config) = EnsembleConfig::parse(&text, membership.rules()) {
-            membership.see(config);
-        }
-    }
-
     fn on_vote(&mut self, now: Now, vote: ElectionOutput) {
         match vote {
             ElectionOutput::Send { to, message } => self.outbox.push(Output::ElectionMessage { to, message }),
             ElectionOutput::Decided(decision) => self.elected(now, decision),
-            ElectionOutput::Activated(_) | ElectionOutput::VoterLooks(_) => {}
+            ElectionOutput::Activated(activation) => self.tell_activated(activation),
+            ElectionOutput::VoterLooks(_) => {}
         }
+    }
+}
+
+fn outlives_role(action: &Action) -> bool {
+    match action {
+        Action::Append(_)
+        | Action::PersistEpochs(_)
+        | Action::Truncate(_)
+        | Action::InstallSnapshot
+        | Action::DropSnapshot
+        | Action::Dismiss { .. } => true,
+        Action::ReceiveSnapshot(_)
+        | Action::Dial { .. }
+        | Action::ToLeader(_)
+        | Action::ToLearner(..)
+        | Action::OpenSnapshot(_)
+        | Action::SendSnapshot(_)
+        | Action::ReadHistory { .. }
+        | Action::SeeConfig(_)
+        | Action::SeeFirstConfig(_)
+        | Action::ActivateConfig
+        | Action::Activate(..)
+        | Action::Establish(_)
+        | Action::Commit(_)
+        | Action::Synced
+        | Action::Synchronized(_)
+        | Action::Leave(_) => false,
     }
 }

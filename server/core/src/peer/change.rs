@@ -25,6 +25,7 @@ impl Peer {
         let (from, to) = (self.role.state(), next.state());
         debug_assert!(role::may_become(from, to), "no server goes from {from:?} to {to:?}");
         self.role = next;
+        self.roles += 1;
         self.outbox.push(Output::StateChanged(to));
     }
 
@@ -66,6 +67,20 @@ impl Peer {
             self.become_role(Role::Looking);
             self.look(now);
         }
+    }
+
+    /// A reconfiguration has named the leader, or changed what this server is: it goes on without an election
+    /// (`QuorumPeer#updateServerState`).
+    pub(super) fn change_sides(&mut self, now: Now, tree: &Tree) {
+        if !self.end_role(now, tree, Reason::Reconfigured) {
+            return;
+        }
+        if self.durability.is_log_uncertain() {
+            return self.become_role(Role::Pausing(Pause::Disk));
+        }
+        let state = self.election.resume(&self.state.membership);
+        let vote = self.election.current_vote();
+        self.elected(now, Decision { vote, state });
     }
 
     /// The disk has told where the log ends now.

@@ -12,6 +12,7 @@ use rookeeper_protocol::types::{OpCode, SessionId, Zxid};
 use super::output::Output;
 use super::{Lent, Peer, Role};
 use crate::client::Admission;
+use crate::ensemble::EnsembleConfig;
 use crate::pipeline::{Now, Origin, WriteRequest};
 use crate::session::Owner;
 use crate::tree::Tree;
@@ -45,16 +46,40 @@ impl Peer {
             }
             let begin = self.proposals.len();
             let start = start_packet(&mut self.proposals, PacketType::Proposal, self.pipeline.last_proposed().next());
-            match self.pipeline.submit(now, tree, request, &mut self.proposals) {
+            let (zxid, config) = self.prepare(now, tree, request);
+            match zxid {
                 Some(zxid) => {
                     let end = self.proposals.len();
                     finish_packet(&mut self.proposals, start, None);
                     places.push((zxid, start + LENGTH_BYTES..end));
+                    if let Some(config) = config {
+                        self.reconfigure(now, &mut places, config);
+                    }
                 }
                 None => self.proposals.truncate(begin),
             }
         }
         self.hand_out(now, &mut places);
+    }
+
+    /// Prepares one request; tells the list of members that it proposes, if it is such a one.
+    fn prepare(&mut self, now: Now, tree: &Tree, request: WriteRequest) -> (Option<Zxid>, Option<EnsembleConfig>) {
+        if request.origin.op != OpCode::Reconfig {
+            return (self.pipeline.submit(now, tree, request, &mut self.proposals), None);
+        }
+        let judged = self.judge_reconfiguration(now, &request);
+        let text = judged.as_ref().map(ToString::to_string).map_err(|code| *code);
+        let (zxid, proposed) = self.pipeline.submit_reconfig(now, tree, request, text, &mut self.proposals);
+        (zxid, judged.ok().filter(|_| proposed))
+    }
+
+    /// The last request proposes a list of members: it, and what comes behind it, needs both lists.
+    fn reconfigure(&mut self, now: Now, places: &mut Vec<(Zxid, std::ops::Range<usize>)>, config: EnsembleConfig) {
+        self.see_members(config);
+        self.hand_out(now, places);
+        if let Role::Leading(leader) = &mut self.role {
+            leader.reconfigures();
+        }
     }
 
     /// Hands what was encoded so far to the log and to the learners.

@@ -73,6 +73,9 @@ impl Peer {
     }
 
     fn learn(&mut self, entry: LogEntry) {
+        if let Some(config) = self.members_in(&entry) {
+            self.see_members(config);
+        }
         if self.is_replacing() {
             self.behind_snapshot.push(entry);
         } else {

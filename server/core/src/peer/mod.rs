@@ -20,6 +20,7 @@ mod durability;
 mod input;
 mod leading;
 mod learning;
+mod members;
 mod outbox;
 mod output;
 mod role;
@@ -85,6 +86,8 @@ pub struct Peer {
     state: State,
     election: Election,
     role: Role,
+    /// How many roles there were.
+    roles: u64,
     pipeline: Pipeline,
     serving: Serving,
     durability: Durability,
@@ -124,6 +127,7 @@ impl Peer {
             },
             election,
             role: Role::Looking,
+            roles: 0,
             pipeline,
             serving: Serving::No,
             durability: Durability::default(),
@@ -382,6 +386,9 @@ impl Peer {
             && !more
             && tree.last_zxid() >= through
         {
+            let active = self.state.membership.active();
+            let (text, version) = (self.state.membership.active_text(), active.version);
+            tree.show_config(text.as_bytes(), version, &mut self.pipeline.changes);
             self.begin_to_serve(now, tree);
             self.carry_out(now, tree);
         }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use rookeeper_protocol::peer::PeerState;
 use rookeeper_protocol::types::{ServerId, SessionId, Zxid};
 
+use crate::ensemble::Activation;
 use crate::watch::ConnId;
 use crate::zab::{DialId, Epochs, LearnerLink, LogRecord, Reason};
 
@@ -150,6 +151,19 @@ pub enum Output {
         conn: ConnId,
         /// The session that it had.
         session: SessionId,
+    },
+
+    /// Keep the list of members that was seen last beside the one in force (`zoo.cfg.dynamic.next`).
+    MembersSeen {
+        /// Its text.
+        text: String,
+    },
+    /// Another list of members is in force.
+    MembersActivated {
+        /// Its text.
+        text: String,
+        /// What it means to this server.
+        activation: Activation,
     },
 
     /// The server's state changed. Whatever else the change needs is asked for by other outputs.

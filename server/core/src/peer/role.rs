@@ -50,15 +50,23 @@ impl Role {
     }
 }
 
-/// All changes of a server's state: every epoch begins with an election, and nobody goes from leader to leader
-/// without one.
-pub const CHANGES: [(PeerState, PeerState); 6] = [
+/// All changes of a server's state. An epoch begins with an election, or with a reconfiguration that names the leader.
+pub const CHANGES: [(PeerState, PeerState); 14] = [
     (PeerState::Looking, PeerState::Leading),
     (PeerState::Looking, PeerState::Following),
     (PeerState::Looking, PeerState::Observing),
     (PeerState::Leading, PeerState::Looking),
     (PeerState::Following, PeerState::Looking),
     (PeerState::Observing, PeerState::Looking),
+    // By a reconfiguration: another leader, a vote gained or lost.
+    (PeerState::Leading, PeerState::Following),
+    (PeerState::Leading, PeerState::Observing),
+    (PeerState::Following, PeerState::Leading),
+    (PeerState::Following, PeerState::Following),
+    (PeerState::Following, PeerState::Observing),
+    (PeerState::Observing, PeerState::Following),
+    (PeerState::Observing, PeerState::Leading),
+    (PeerState::Observing, PeerState::Observing),
 ];
 
 /// Whether a server may go from one state to another.

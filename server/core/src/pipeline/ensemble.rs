@@ -1,8 +1,8 @@
 //! The pipeline of one server among others: it prepares while its server leads, follows what another one prepared, and
 //! goes from one to the other without reviving what was on its way.
 
-use bytes::Bytes;
-use rookeeper_protocol::txn::LogEntry;
+use bytes::{Bytes, BytesMut};
+use rookeeper_protocol::txn::{LogEntry, Txn};
 use rookeeper_protocol::types::{ErrorCode, OpCode, SessionId, Zxid};
 
 use super::forward::Forwarded;
@@ -37,6 +37,32 @@ impl Pipeline {
         // What was proposed is not judged by any more.
         self.outstanding = Outstanding::new(tree.digest(), tree.hash_seed());
         self.sessions.restart(now.monotonic_ms);
+    }
+
+    /// Submits a reconfiguration that was judged by the one who knows the ensemble: the text of the new list of members, or
+    /// why there is none. Returns the zxid as [`Pipeline::submit`] does, and whether the list is proposed with it.
+    pub fn submit_reconfig(
+        &mut self,
+        now: Now,
+        tree: &Tree,
+        request: WriteRequest,
+        judged: Result<String, ErrorCode>,
+        log: &mut BytesMut,
+    ) -> (Option<Zxid>, bool) {
+        self.reconfiguration = Some(judged);
+        let zxid = self.submit(now, tree, request, log);
+        self.reconfiguration = None;
+        let entry = self.queue.back().map(|proposal| &proposal.outcome);
+        let is_list = matches!(entry, Some(Outcome::Logged(entry)) if matches!(entry.txn, Txn::SetData { .. }));
+        (zxid, is_list)
+    }
+
+    /// A transaction that waits to be applied.
+    pub fn waiting_entry(&self, zxid: Zxid) -> Option<&LogEntry> {
+        self.queue.iter().find_map(|proposal| match &proposal.outcome {
+            Outcome::Logged(entry) if entry.header.zxid == zxid => Some(entry),
+            _ => None,
+        })
     }
 
     /// A transaction that another server prepared is in the log; it waits to be committed.

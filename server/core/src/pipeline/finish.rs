@@ -130,6 +130,10 @@ fn write_result(out: &mut BytesMut, txn: &Txn, result: &PartResult) {
             return;
         }
     }
+    if let Txn::SetData { op: OpCode::Reconfig, data, .. } = txn {
+        // The new list, as getData would tell it.
+        out.buffer(data.as_deref());
+    }
     if let Some(stat) = &result.stat {
         stat.write(out);
     }

@@ -91,6 +91,8 @@ pub struct Pipeline {
     last_proposed: Zxid,
     /// The server leads an ensemble.
     leads: bool,
+    /// What the reconfiguration that comes next is to make of the ensemble, as text.
+    reconfiguration: Option<Result<String, ErrorCode>>,
     notices: Vec<Notice>,
 }
 
@@ -122,6 +124,7 @@ impl Pipeline {
             queue_bytes: 0,
             forwarded: Forwarded::default(),
             leads: false,
+            reconfiguration: None,
             notices: Vec::new(),
         }
     }

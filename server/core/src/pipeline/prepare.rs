@@ -18,7 +18,7 @@ use super::outstanding::{DataSource, Record};
 use super::quota::QuotaDelta;
 use super::{Now, Origin, Outcome, Pipeline, Proposal, WriteRequest};
 use crate::acl::normalize;
-use crate::tree::{SPECIAL_PATHS, Tree};
+use crate::tree::{CONFIG, SPECIAL_PATHS, Tree};
 
 /// What all steps of one preparation share.
 pub(super) struct Context<'a> {
@@ -119,11 +119,7 @@ impl Pipeline {
             Op::SetAcl(set) => self.prepare_set_acl(context, &set),
             Op::Multi(multi) => self.prepare_multi(context, &multi),
             Op::Reconfig if !self.rules.reconfig_enabled => Err(ErrorCode::ReconfigDisabled),
-            Op::Reconfig => {
-                self.check_session(&context.request.origin)?;
-                // There is nothing to reconfigure in a server that stands alone.
-                Err(ErrorCode::Unimplemented)
-            }
+            Op::Reconfig => self.prepare_reconfig(context),
             Op::CreateSession(timeout_ms) => {
                 let origin = &context.request.origin;
                 self.sessions.track(origin.session, timeout_ms, origin.conn, now.monotonic_ms);
@@ -212,6 +208,22 @@ impl Pipeline {
         let parent_path = self.outstanding.key(parent_path);
         self.outstanding.put(context.tree, context.zxid, parent_path, parent);
         self.outstanding.remove(context.zxid, path.clone(), record);
+    }
+
+    /// A reconfiguration, which was judged by the one who knows the ensemble; a server that stands alone has none.
+    fn prepare_reconfig(&mut self, context: &mut Context<'_>) -> Result<Txn, ErrorCode> {
+        self.check_session(&context.request.origin)?;
+        let text = self.reconfiguration.take().unwrap_or(Err(ErrorCode::Unimplemented))?;
+        let mut record = self.outstanding.record(context.tree, CONFIG)?;
+        self.check_acl(context, &record, Perms::WRITE)?;
+        let data = Some(Bytes::from(text));
+        record.stat.version = -1;
+        record.stat.mtime = context.wall_ms;
+        record.stat.mzxid = context.zxid;
+        record.data = DataSource::Proposed(data.clone());
+        let path: Arc<str> = CONFIG.into();
+        self.outstanding.put(context.tree, context.zxid, path.clone(), record);
+        Ok(Txn::SetData { op: OpCode::Reconfig, path, data, version: -1 })
     }
 
     pub(super) fn prepare_set_data(

@@ -6,6 +6,7 @@
 mod apply;
 mod arena;
 mod changes;
+mod config;
 mod index;
 mod quota;
 mod reap;

@@ -77,7 +77,9 @@ pub enum Action {
 
     /// The leader told its last list of members, as the data of NEWLEADER.
     SeeConfig(Bytes),
-    /// The list that the leader told is in force.
+    /// The list of members gets this version, its first.
+    SeeFirstConfig(i64),
+    /// The last list of members that was seen is in force.
     ActivateConfig,
     /// The reconfiguration with this zxid is committed, and who is to lead from now on.
     Activate(Zxid, ServerId),
@@ -137,6 +139,8 @@ pub enum Reason {
     NoQuorum,
     /// The epoch has no zxids left.
     EpochFull,
+    /// A reconfiguration changed who leads, or what this server is.
+    Reconfigured,
     /// This server does not lead.
     NotLeading,
     /// This server stops.
@@ -166,6 +170,7 @@ impl fmt::Display for Reason {
             Self::Unreachable => "it cannot be reached",
             Self::NoQuorum => "no quorum of servers is in sync",
             Self::EpochFull => "the epoch has no zxids left",
+            Self::Reconfigured => "a reconfiguration changed its part",
             Self::NotLeading => "this server does not lead",
             Self::Stopping => "this server stops",
         })

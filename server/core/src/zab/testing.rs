@@ -103,6 +103,7 @@ pub(super) fn take(actions: &mut Vec<Action>) -> Vec<String> {
             vec![format!("dismiss {} server {:?}: {reason:?}", link.0, server.map(|server| server.0))]
         }
         Action::SeeConfig(_) => vec!["see config".to_owned()],
+        Action::SeeFirstConfig(version) => vec![format!("see first config {version:#x}")],
         Action::ActivateConfig => vec!["activate config".to_owned()],
         Action::Activate(zxid, leader) => vec![format!("activate {zxid} with leader {leader}")],
         Action::Establish(zxid) => vec![format!("establish {zxid}")],

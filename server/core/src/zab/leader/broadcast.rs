@@ -5,11 +5,12 @@
 //! number, and what is committed is the highest number that a quorum has reached.
 
 use bytes::{Bytes, BytesMut};
-use rookeeper_protocol::peer::{PacketType, write_packet};
+use rookeeper_protocol::peer::{CommitAndActivate, InformAndActivate, PacketType, write_packet};
 use rookeeper_protocol::types::Zxid;
 
 use super::learner::Phase;
 use super::{Leader, Stage};
+use crate::ensemble::designated_leader;
 use crate::zab::action::{Action, LearnerLink, Reason};
 use crate::zab::history::{LogRecord, follows};
 use crate::zab::packet;
@@ -70,6 +71,11 @@ impl Leader {
         }
     }
 
+    /// The newest proposal is a reconfiguration; from now on both lists decide.
+    pub fn reconfigures(&mut self) {
+        self.reconfig = Some(self.last_proposed);
+    }
+
     /// A learner has something on disk.
     // zab: LeaderProcessACK
     pub(super) fn on_ack(
@@ -110,6 +116,9 @@ impl Leader {
     /// Looks whether more is committed: the highest zxid that a quorum of each list has, the leader's own log included.
     // zab: LeaderTryToCommit
     pub(super) fn count_acks(&mut self, state: &mut State, actions: &mut Vec<Action>) {
+        if self.is_replaced {
+            return;
+        }
         let (me, own) = (self.me, state.history.durable());
         let acked = |id| {
             if id == me {
@@ -130,7 +139,48 @@ impl Leader {
         self.commit(state, reached, actions);
     }
 
+    /// Commits up to `through`, a reconfiguration on the way by itself.
     fn commit(&mut self, state: &mut State, through: Zxid, actions: &mut Vec<Action>) {
+        if let Some(reconfig) = self.reconfig.filter(|reconfig| *reconfig <= through) {
+            self.commit_plain(state, Zxid(reconfig.0 - 1), actions);
+            self.commit_reconfig(state, reconfig, actions);
+        }
+        if !self.is_replaced {
+            self.commit_plain(state, through, actions);
+        }
+    }
+
+    /// Tells everybody that a list of members is in force, and who leads under it (`Leader#commitAndActivate`).
+    fn commit_reconfig(&mut self, state: &mut State, zxid: Zxid, actions: &mut Vec<Action>) {
+        self.reconfig = None;
+        let membership = &state.membership;
+        let acked = |id| self.learners.get(self.links.get(&id)?)?.acked;
+        let leader = designated_leader(self.me, membership.active(), membership.last_seen(), zxid, acked);
+        let (mut commit, mut inform) = (BytesMut::new(), BytesMut::new());
+        CommitAndActivate { leader }.write_packet(&mut commit, zxid);
+        if let Some(record) = state.history.window_after(Zxid(zxid.0 - 1)).next() {
+            InformAndActivate { leader, entry: record.payload.clone() }.write_packet(&mut inform, zxid);
+        }
+        self.tell_committed(zxid, &commit.freeze(), &inform.freeze(), actions);
+        state.history.commit(zxid);
+        actions.push(Action::Commit(zxid));
+        actions.push(Action::Activate(zxid, leader));
+        self.is_replaced = leader != self.me;
+        self.answer_syncs(state, actions);
+    }
+
+    /// Hands out what tells that everything up to `through` is committed.
+    fn tell_committed(&mut self, through: Zxid, commits: &Bytes, informs: &Bytes, actions: &mut Vec<Action>) {
+        for (link, learner) in self.learners.iter_mut().filter(|(_, learner)| learner.is_forwarded_to()) {
+            let frame = if learner.follows { commits } else { informs };
+            actions.push(Action::ToLearner(*link, frame.clone()));
+            if !learner.follows {
+                learner.sent = through;
+            }
+        }
+    }
+
+    fn commit_plain(&mut self, state: &mut State, through: Zxid, actions: &mut Vec<Action>) {
         let before = state.history.committed();
         // What is older than the epoch was committed when the leader was established.
         if through <= before || through.counter() == 0 {
@@ -145,14 +195,7 @@ impl Leader {
                 write_packet(&mut informs, PacketType::Inform, record.zxid, Some(&record.payload));
             }
         }
-        let (commits, informs) = (commits.freeze(), informs.freeze());
-        for (link, learner) in self.learners.iter_mut().filter(|(_, learner)| learner.is_forwarded_to()) {
-            let frame = if learner.follows { &commits } else { &informs };
-            actions.push(Action::ToLearner(*link, frame.clone()));
-            if !learner.follows {
-                learner.sent = through;
-            }
-        }
+        self.tell_committed(through, &commits.freeze(), &informs.freeze(), actions);
         state.history.commit(through);
         actions.push(Action::Commit(through));
         self.answer_syncs(state, actions);

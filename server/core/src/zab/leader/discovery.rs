@@ -102,6 +102,12 @@ impl Leader {
     pub(super) fn epoch_accepted(&mut self, state: &mut State, now_ms: i64, actions: &mut Vec<Action>) {
         self.stage = Stage::Gathering;
         self.deadline_ms = now_ms + state.rules.init_ms();
+        // A list without a version becomes the ensemble's first, so that it beats those that others were given.
+        let (active, last_seen) = (state.membership.active(), state.membership.last_seen());
+        if state.membership.reconfig_enabled() && active.version == 0 && last_seen.version == 0 {
+            let version = self.epoch.start().0;
+            actions.push(Action::SeeFirstConfig(version));
+        }
         let waiting: Vec<_> = self.links_in(Phase::Introduced);
         for link in waiting {
             self.inform(state, now_ms, link, actions);

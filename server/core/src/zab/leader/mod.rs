@@ -83,6 +83,10 @@ pub struct Leader {
     next_ping_ms: i64,
     quorum_is_due: bool,
     last_proposed: Zxid,
+    /// The reconfiguration under way.
+    reconfig: Option<Zxid>,
+    /// Another server is to lead: nothing more is committed here.
+    is_replaced: bool,
     syncs: VecDeque<broadcast::WaitingSync>,
     round: broadcast::Round,
     /// The number for the next learner that does not tell one (`followerCounter`).
@@ -107,6 +111,8 @@ impl Leader {
             next_ping_ms: i64::MAX,
             quorum_is_due: false,
             last_proposed: Zxid::ZERO,
+            reconfig: None,
+            is_replaced: false,
             syncs: VecDeque::new(),
             round: broadcast::Round::default(),
             next_unnamed: -1,
@@ -133,6 +139,13 @@ impl Leader {
     /// Its learners by their connections.
     pub fn learners(&self) -> &BTreeMap<LearnerLink, ServedLearner> {
         &self.learners
+    }
+
+    /// Whether a server has what this one has, and was heard lately (`Leader#isQuorumSynced`).
+    pub fn is_in_sync(&self, id: ServerId, now_ms: i64) -> bool {
+        let learner = self.links.get(&id).and_then(|link| self.learners.get(link));
+        let in_sync = |learner: &ServedLearner| learner.is_forwarded_to() && learner.follows && learner.counts(now_ms);
+        id == self.me || learner.is_some_and(in_sync)
     }
 
     /// Somebody connected to the learner port.

@@ -242,6 +242,7 @@ impl Leader {
             self.last_proposed = self.epoch.start();
             let committed = state.last_logged();
             state.history.commit(committed);
+            actions.push(Action::ActivateConfig);
             actions.push(Action::Establish(committed));
             // Nothing is waited for but the applying of what is committed.
             self.deadline_ms = i64::MAX;

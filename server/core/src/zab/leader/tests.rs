@@ -117,6 +117,59 @@ fn records(at_or_before: Zxid, zxids: &[Zxid]) -> HistoryPiece {
     HistoryPiece::Records { at_or_before, records: zxids.iter().map(|zxid| record(*zxid)).collect() }
 }
 
+/// The first list of members gets the epoch's beginning as its version (ZOOKEEPER-1783).
+#[test]
+fn the_first_list_of_members_gets_a_version() {
+    let mut world = World::new(z(1, 2), &[z(1, 2)]);
+    let active = world.state.membership.active().clone();
+    let rules = world.state.membership.rules();
+    world.state.membership = crate::ensemble::Membership::new(ServerId(3), active, None, rules, true);
+    world.introduce(1, 1, true);
+    let told = world.persisted();
+    assert_eq!(told, ["see first config 0x200000000", "to 1: LEADERINFO 0x200000000 [00010000]"]);
+}
+
+/// `Leader#commitAndActivate`: with the commit goes who leads from now on.
+#[test]
+fn a_reconfiguration_is_committed_by_both_lists_and_names_the_leader() {
+    for (text, leader) in
+        [("server.1=h1:1:2\nserver.2=h2:1:2\nserver.3=h3:1:2", 3), ("server.1=h1:1:2\nserver.2=h2:1:2", 1)]
+    {
+        let mut world = World::serving();
+        let (active, rules) = (world.state.membership.active().clone(), world.state.membership.rules());
+        let next = crate::ensemble::EnsembleConfig::parse(&format!("{text}\nversion=200000002"), rules).unwrap();
+        world.state.membership = crate::ensemble::Membership::new(ServerId(3), active, Some(next), rules, true);
+        world.introduce(2, 2, true);
+        world.ack_epoch(2, Some(1), z(1, 2));
+        world.packet(2, PacketType::Ack, z(2, 0), None);
+        world.introduce(4, 4, false);
+        world.ack_epoch(4, Some(1), z(1, 2));
+        world.propose(&[z(2, 1), z(2, 2)]);
+        world.leader.reconfigures();
+        world.propose(&[z(2, 3)]);
+        assert_eq!(world.flushed(z(2, 3)), [""; 0]);
+        let first = world.packet(1, PacketType::Ack, z(2, 3), None);
+        // Without server 3 the new list needs both others.
+        assert_eq!(first.is_empty(), leader == 1);
+        let told = if leader == 1 { world.packet(2, PacketType::Ack, z(2, 3), None) } else { first };
+        let data = format!("{leader:016x}");
+        let mut expected = vec![
+            "to 1: COMMIT 0x200000001".to_owned(),
+            "to 2: COMMIT 0x200000001".to_owned(),
+            "to 4: INFORM 0x200000001".to_owned(),
+            "commit 0x200000001".to_owned(),
+            format!("to 1: COMMITANDACTIVATE 0x200000002 [{data}]"),
+            format!("to 2: COMMITANDACTIVATE 0x200000002 [{data}]"),
+        ];
+        assert_eq!(told[..6], expected[..]);
+        assert!(told[6].starts_with(&format!("to 4: INFORMANDACTIVATE 0x200000002 [{data}")));
+        expected = vec!["commit 0x200000002".to_owned(), format!("activate 0x200000002 with leader {leader}")];
+        assert_eq!(told[7..9], expected[..]);
+        // A leader that is none any more commits nothing.
+        assert_eq!(told.last().unwrap().starts_with("commit 0x200000003"), leader == 3, "{told:?}");
+    }
+}
+
 /// `Leader#lead` from its beginning to the first commit, with one follower that had less and one that comes late.
 #[test]
 fn an_epoch_from_its_discovery_to_its_first_commit() {
@@ -134,7 +187,7 @@ fn an_epoch_from_its_discovery_to_its_first_commit() {
     ];
     assert_eq!(world.persisted(), served);
     assert_eq!(world.state.history.committed(), z(1, 1));
-    assert_eq!(world.packet(1, PacketType::Ack, z(2, 0), None), ["establish 0x100000002"]);
+    assert_eq!(world.packet(1, PacketType::Ack, z(2, 0), None), ["activate config", "establish 0x100000002"]);
     assert_eq!(world.state.history.committed(), z(1, 2));
     assert_eq!(world.established(), ["to 1: UPTODATE 0xffffffffffffffff", "synchronized 1"]);
     assert_eq!(world.packet(1, PacketType::Ack, z(2, 0), None), [""; 0]);
@@ -184,7 +237,7 @@ fn observers_and_strangers_are_no_quorum() {
     for link in [4, 9, 2] {
         assert_eq!(world.packet(link, PacketType::Ack, z(2, 0), None), [""; 0]);
     }
-    assert_eq!(world.packet(1, PacketType::Ack, z(2, 0), None), ["establish 0x100000002"]);
+    assert_eq!(world.packet(1, PacketType::Ack, z(2, 0), None), ["activate config", "establish 0x100000002"]);
 }
 
 #[test]

@@ -59,7 +59,6 @@ pub(crate) struct Cluster {
     next_link: u64,
     /// Servers that nobody reaches.
     pub(crate) cut_off: BTreeSet<i64>,
-    observers: i64,
     random: u64,
     /// How learners were brought to their leaders' histories.
     pub(crate) plans: Vec<PacketType>,
@@ -68,8 +67,15 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Three voters and so many observers, which are started.
     pub(crate) fn new(seed: u64, observers: i64) -> Self {
-        let servers = (1..=3 + observers).map(|id| (id, Server::new(id, 1000))).collect();
-        let mut cluster = Self {
+        let mut cluster = Self::stopped(seed, observers);
+        (1..=3 + observers).for_each(|id| cluster.start(id));
+        cluster
+    }
+
+    /// The same, not started.
+    pub(crate) fn stopped(seed: u64, observers: i64) -> Self {
+        let servers = (1..=3 + observers).map(|id| (id, Server::new(id, 1000, observers))).collect();
+        Self {
             now_ms: 0,
             servers,
             events: BTreeMap::new(),
@@ -77,14 +83,9 @@ impl Cluster {
             links: BTreeMap::new(),
             next_link: 1,
             cut_off: BTreeSet::new(),
-            observers,
             random: seed,
             plans: Vec::new(),
-        };
-        for id in 1..=3 + observers {
-            cluster.start(id);
         }
-        cluster
     }
 
     pub(crate) fn random_below(&mut self, bound: u64) -> u64 {
@@ -102,8 +103,8 @@ impl Cluster {
     }
 
     pub(crate) fn start(&mut self, id: i64) {
-        let (now_ms, observers) = (self.now_ms, self.observers);
-        self.server(id).start(now_ms, observers);
+        let now_ms = self.now_ms;
+        self.server(id).start(now_ms);
         self.pump(id);
     }
 

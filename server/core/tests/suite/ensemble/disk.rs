@@ -48,6 +48,9 @@ pub(crate) struct Disk {
     pub(crate) epochs: Epochs,
     /// Records that the log has kept at most; a learner that lacks more gets a snapshot.
     pub(crate) log_max: usize,
+    /// The list of members in force, and one that was only seen.
+    pub(crate) members: String,
+    pub(crate) next_members: Option<String>,
 }
 
 impl Disk {

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod disk;
+mod reconfiguration;
 mod server;
 mod sessions;
 mod stories;

@@ -90,13 +90,16 @@ pub(crate) struct Server {
     /// The snapshot that came over the connection to the leader, and what was appended behind it.
     pub(crate) received: Option<(DialId, Rc<Dump>)>,
     behind_snapshot: Option<Vec<LogRecord>>,
+    /// `reconfigEnabled`.
+    pub(crate) reconfigures: bool,
+    pub(crate) skip_acl: bool,
 }
 
-fn policy() -> AclPolicy {
-    AclPolicy { skip: false, auth: AuthRules::default() }
+fn policy(skip: bool) -> AclPolicy {
+    AclPolicy { skip, auth: AuthRules::default() }
 }
 
-fn rules(id: i64) -> PeerRules {
+fn rules(id: i64, reconfig_enabled: bool, skip_acl: bool) -> PeerRules {
     PeerRules {
         zab: ZabRules {
             tick_ms: 200,
@@ -110,9 +113,9 @@ fn rules(id: i64) -> PeerRules {
             tick_ms: 200,
             session_timeout_ms_min: 400,
             session_timeout_ms_max: 60_000,
-            acl: policy(),
+            acl: policy(skip_acl),
             enforce_quota: false,
-            reconfig_enabled: false,
+            reconfig_enabled,
             close_session_txn: true,
             inner_length_max: 1 << 20,
         },
@@ -124,31 +127,44 @@ fn rules(id: i64) -> PeerRules {
     }
 }
 
-fn membership(id: i64, observers: i64) -> Membership {
-    let rules = ConfigRules { multi_address: false, standalone_enabled: false };
-    let role = |id| if id > 3 { "observer" } else { "participant" };
-    let lines: String = (1..=3 + observers).map(|id| format!("server.{id}=h{id}:1:2:{}\n", role(id))).collect();
-    let config = EnsembleConfig::parse(&format!("{lines}version=0"), rules).unwrap();
-    Membership::new(ServerId(id), config, None, rules, false)
+const CONFIG_RULES: ConfigRules = ConfigRules { multi_address: false, standalone_enabled: false };
+
+/// The line of a server in a list of members.
+pub(crate) fn member(id: i64) -> String {
+    let role = if id > 3 { "observer" } else { "participant" };
+    format!("server.{id}=h{id}:1:2:{role};0.0.0.0:{id}")
 }
 
 impl Server {
-    pub(crate) fn new(id: i64, log_max: usize) -> Self {
-        let disk = Disk { log_max, ..Disk::default() };
-        Self { id, running: None, disk, writes: VecDeque::new(), received: None, behind_snapshot: None }
+    pub(crate) fn new(id: i64, log_max: usize, observers: i64) -> Self {
+        let members = (1..=3 + observers).map(|id| format!("{}\n", member(id))).collect();
+        let disk = Disk { log_max, members, ..Disk::default() };
+        Self {
+            id,
+            running: None,
+            disk,
+            writes: VecDeque::new(),
+            received: None,
+            behind_snapshot: None,
+            reconfigures: false,
+            skip_acl: false,
+        }
     }
 
     fn now(now_ms: i64) -> Now {
         Now { monotonic_ms: now_ms, wall_ms: T0 + now_ms }
     }
 
-    pub(crate) fn start(&mut self, now_ms: i64, observers: i64) {
+    pub(crate) fn start(&mut self, now_ms: i64) {
         let (tree, loaded) = self.disk.load(TREE_RULES);
-        let start = Start { membership: membership(self.id, observers), epochs: self.disk.epochs, loaded };
-        let rules = rules(self.id);
+        let parse = |text: &String| EnsembleConfig::parse(text, CONFIG_RULES).unwrap();
+        let (active, next) = (parse(&self.disk.members), self.disk.next_members.as_ref().map(parse));
+        let membership = Membership::new(ServerId(self.id), active, next, CONFIG_RULES, self.reconfigures);
+        let start = Start { membership, epochs: self.disk.epochs, loaded };
+        let rules = rules(self.id, self.reconfigures, self.skip_acl);
         let peer = Peer::new(rules, start, &tree, Self::now(now_ms));
         let rules = ConnectionRules {
-            acl: policy(),
+            acl: policy(self.skip_acl),
             inner_length_max: 1 << 20,
             sync_is_agreed: true,
             required_schemes: vec![],
@@ -212,6 +228,13 @@ impl Server {
             Output::CloseConnection { conn, .. } => {
                 if let Some(client) = running.table.clients.get_mut(&conn) {
                     client.connection.end();
+                }
+            }
+            Output::MembersSeen { text } => self.disk.next_members = Some(text),
+            Output::MembersActivated { text, activation } => {
+                self.disk.members = text;
+                if activation.nothing_pending {
+                    self.disk.next_members = None;
                 }
             }
             Output::StateChanged(_) | Output::Tell(_) | Output::Stopped => {}

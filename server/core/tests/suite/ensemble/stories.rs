@@ -138,7 +138,8 @@ fn a_server_that_was_wiped_gets_a_snapshot_while_writes_go_on() {
     write(&mut cluster, leader, "a", 20);
     let wiped = if leader == 1 { 2 } else { 1 };
     cluster.crash(wiped);
-    cluster.server(wiped).disk = super::disk::Disk { log_max: 8, ..Default::default() };
+    let members = cluster.server(wiped).disk.members.clone();
+    cluster.server(wiped).disk = super::disk::Disk { log_max: 8, members, ..Default::default() };
     let (conn, _) = cluster.connect(leader, 10_000);
     cluster.plans.clear();
     cluster.start(wiped);
