@@ -132,8 +132,25 @@ impl Peer {
         }
     }
 
-    /// The server ends.
-    pub(super) fn stop(&mut self, now: Now, tree: &Tree) {
+    /// The server is told to stop. The first time, requests that are under way are answered before; the second time the
+    /// driver will not wait any longer.
+    pub(super) fn on_stop(&mut self, now: Now, tree: &Tree) {
+        if self.draining {
+            self.stop(now, tree);
+        }
+        self.draining = true;
+    }
+
+    /// Ends a server that was told to, once nothing is under way. The others learn of it by the end of their connections, and
+    /// need not wait for anybody who is silent.
+    pub(super) fn stop_if_drained(&mut self, now: Now, tree: &Tree) {
+        let drained = self.serving != Serving::Yes || self.pipeline.in_flight() == 0;
+        if self.draining && drained && !matches!(self.role, Role::Stopped) {
+            self.stop(now, tree);
+        }
+    }
+
+    fn stop(&mut self, now: Now, tree: &Tree) {
         self.end_role(now, tree, Reason::Stopping);
         self.dismiss_early(|_| true);
         self.carry_out(now, tree);

@@ -146,7 +146,8 @@ pub enum Input {
         heard_ms: i64,
     },
 
-    /// The server is told to stop.
+    /// The server is told to stop: it takes no more requests, answers those under way, and ends ([`super::Output::Stopped`]).
+    /// Told a second time it waits for nothing.
     Stop,
 }
 

@@ -90,6 +90,8 @@ pub struct Peer {
     roles: u64,
     pipeline: Pipeline,
     serving: Serving,
+    /// The server was told to stop: what is under way is still answered.
+    draining: bool,
     durability: Durability,
     outbox: Outbox,
     /// What the roles asked for and was not looked at.
@@ -130,6 +132,7 @@ impl Peer {
             roles: 0,
             pipeline,
             serving: Serving::No,
+            draining: false,
             durability: Durability::default(),
             outbox: Outbox::default(),
             actions: Vec::new(),
@@ -334,15 +337,16 @@ impl Peer {
             Input::Disconnected { conn, session, timeout_ms, heard_ms } => {
                 self.on_disconnected(conn, session, timeout_ms, heard_ms);
             }
-            Input::Stop => self.stop(now, lent.tree),
+            Input::Stop => self.on_stop(now, lent.tree),
         }
         self.carry_out(now, lent.tree);
+        self.stop_if_drained(now, lent.tree);
     }
 
     /// Clients of this server, or the server itself, want something changed. Requests must come in the order in which
     /// each client sent them.
     pub fn submit(&mut self, now: Now, tree: &Tree, requests: impl IntoIterator<Item = WriteRequest>) {
-        if self.serving != Serving::Yes {
+        if self.serving != Serving::Yes || self.draining {
             return;
         }
         match self.role {
@@ -392,6 +396,7 @@ impl Peer {
             self.begin_to_serve(now, tree);
             self.carry_out(now, tree);
         }
+        self.stop_if_drained(now, tree);
         more
     }
 

@@ -67,8 +67,7 @@ impl Leader {
         }
         if stage == Stage::Broadcasting {
             let (proposed, logged) = (self.last_proposed(), history.last_logged());
-            let nothing_yet = proposed == epoch.start() && Epoch::of(logged) <= Some(epoch);
-            require(proposed == logged || nothing_yet, "what is proposed is logged", || {
+            require(proposed == logged || !self.has_proposed(), "what is proposed is logged", || {
                 format!("{proposed}, {logged}")
             })?;
             let committed = history.committed();

@@ -20,6 +20,9 @@ pub struct ZabRules {
     pub connect_limit: i64,
     /// How learners are synchronized.
     pub sync: SyncRules,
+    /// The number behind which a leader begins to count in its epoch: 0, unless a test wants to see the end of an epoch
+    /// (`zookeeper.testingonly.initialZxid`).
+    pub first_counter: u32,
 }
 
 impl ZabRules {

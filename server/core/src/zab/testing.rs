@@ -15,6 +15,7 @@ pub(super) const RULES: ZabRules = ZabRules {
     sync_limit: 5,
     connect_limit: 0,
     sync: SyncRules { force_snapshot: false, snapshot_size_permille: Some(330) },
+    first_counter: 0,
 };
 
 /// The first zxid of a number in an epoch.

@@ -182,8 +182,7 @@ impl Leader {
 
     fn commit_plain(&mut self, state: &mut State, through: Zxid, actions: &mut Vec<Action>) {
         let before = state.history.committed();
-        // What is older than the epoch was committed when the leader was established.
-        if through <= before || through.counter() == 0 {
+        if through <= before {
             return;
         }
         let mut commits = BytesMut::new();
@@ -204,7 +203,9 @@ impl Leader {
     /// A client wants to see all that is committed now. It is answered when all that is proposed now is committed, and
     /// a quorum has told that it still follows.
     pub fn sync(&mut self, state: &State, who: Syncer, actions: &mut Vec<Action>) {
-        self.syncs.push_back(WaitingSync { who, through: self.last_proposed, round: self.round.begun + 1 });
+        // What came before this epoch is committed.
+        let through = if self.has_proposed() { self.last_proposed } else { state.history.committed() };
+        self.syncs.push_back(WaitingSync { who, through, round: self.round.begun + 1 });
         self.begin_round(actions);
         self.answer_syncs(state, actions);
     }
@@ -238,9 +239,7 @@ impl Leader {
             self.round.answered = state.membership.quorums().highest(round).unwrap_or(0);
             self.begin_round(actions);
             let (answered, committed) = (self.round.answered, state.history.committed());
-            // Nothing proposed in this epoch: what came before it is committed.
-            let is_committed = |through: Zxid| through <= committed || through.counter() == 0;
-            let ready = |sync: &mut WaitingSync| sync.round <= answered && is_committed(sync.through);
+            let ready = |sync: &mut WaitingSync| sync.round <= answered && sync.through <= committed;
             let Some(sync) = self.syncs.pop_front_if(ready) else { return };
             answer(&sync, actions);
         }

@@ -15,6 +15,9 @@ use crate::zab::epoch::Epoch;
 use crate::zab::state::ZabRules;
 use crate::zab::sync_plan::LearnerState;
 
+/// Pings that a learner may leave unanswered though it says other things: many times what syncLimit allows in silence.
+const PINGS_MAX: usize = 1024;
+
 /// How far a learner has come; the picture is above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -73,8 +76,7 @@ pub struct ServedLearner {
     /// Until when it counts as one of the quorum that a leader needs, in monotonic milliseconds.
     counts_until_ms: i64,
     unacknowledged: Unacknowledged,
-    /// The rounds that the unanswered pings belong to. Each is answered or ends the connection, and there are two in a
-    /// tick and one more for a round of `sync`, so that syncLimit bounds them.
+    /// The rounds that the unanswered pings belong to.
     pings: VecDeque<u64>,
     /// The newest round that it answered.
     pub round: u64,
@@ -174,9 +176,10 @@ impl ServedLearner {
         }
     }
 
-    /// Whether a proposal has waited too long for it (`SyncLimitCheck#check`).
+    /// Whether a proposal has waited too long for it (`SyncLimitCheck#check`), or too many pings have.
     pub(super) fn is_too_slow(&self, now_ms: i64, rules: &ZabRules) -> bool {
-        self.unacknowledged.watched.is_some_and(|(_, since_ms)| now_ms - since_ms >= rules.sync_ms())
+        let unacknowledged = self.unacknowledged.watched;
+        unacknowledged.is_some_and(|(_, since_ms)| now_ms - since_ms >= rules.sync_ms()) || self.pings.len() > PINGS_MAX
     }
 
     /// A ping of this round is sent. Java's learners pass over what comes before UPTODATE.
@@ -211,6 +214,7 @@ mod tests {
         sync_limit: 5,
         connect_limit: 0,
         sync: SyncRules { force_snapshot: false, snapshot_size_permille: None },
+        first_counter: 0,
     };
 
     fn learner(phase: Phase) -> ServedLearner {
@@ -246,6 +250,15 @@ mod tests {
         assert_eq!(deadline(Phase::Sending), None);
         assert_eq!(deadline(Phase::Synchronizing), Some(10_000));
         assert_eq!(deadline(Phase::UpToDate), Some(5000));
+    }
+
+    #[test]
+    fn nobody_may_leave_pings_unanswered_for_ever() {
+        let mut learner = learner(Phase::UpToDate);
+        (0..PINGS_MAX as u64).for_each(|round| learner.pinged(round));
+        assert!(!learner.is_too_slow(0, &RULES));
+        learner.pinged(0);
+        assert!(learner.is_too_slow(0, &RULES));
     }
 
     #[test]

@@ -83,6 +83,8 @@ pub struct Leader {
     next_ping_ms: i64,
     quorum_is_due: bool,
     last_proposed: Zxid,
+    /// What that is while nothing is proposed: the beginning of the epoch.
+    begins_behind: Zxid,
     /// The reconfiguration under way.
     reconfig: Option<Zxid>,
     /// Another server is to lead: nothing more is committed here.
@@ -111,6 +113,7 @@ impl Leader {
             next_ping_ms: i64::MAX,
             quorum_is_due: false,
             last_proposed: Zxid::ZERO,
+            begins_behind: Zxid::ZERO,
             reconfig: None,
             is_replaced: false,
             syncs: VecDeque::new(),
@@ -131,9 +134,14 @@ impl Leader {
         (self.stage > Stage::Discovering).then_some(self.epoch)
     }
 
-    /// The newest zxid proposed.
+    /// The newest zxid proposed; the beginning of the epoch while there is none.
     pub fn last_proposed(&self) -> Zxid {
         self.last_proposed
+    }
+
+    /// Whether something was proposed in this epoch.
+    pub fn has_proposed(&self) -> bool {
+        self.last_proposed > self.begins_behind
     }
 
     /// Its learners by their connections.

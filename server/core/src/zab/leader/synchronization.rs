@@ -218,8 +218,8 @@ impl Leader {
         let (server, follows) = (learner.server, learner.follows);
         if let Some(server) = server
             && follows
+            && state.membership.voters().contains(&server)
         {
-            // Whether its voice counts is the quorum's business, which may know more lists than one.
             self.ready.insert(server);
         }
         if self.stage == Stage::Broadcasting {
@@ -239,7 +239,8 @@ impl Leader {
         let (me, ready) = (self.me, &self.ready);
         if state.membership.quorums().satisfied_by(|id| id == me || ready.contains(&id)) {
             self.stage = Stage::Establishing;
-            self.last_proposed = self.epoch.start();
+            self.begins_behind = Zxid::new(self.epoch.0, state.rules.first_counter);
+            self.last_proposed = self.begins_behind;
             let committed = state.last_logged();
             state.history.commit(committed);
             actions.push(Action::ActivateConfig);

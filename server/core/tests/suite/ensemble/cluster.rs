@@ -118,6 +118,13 @@ impl Cluster {
         self.end_links(|link| link.learner == id || link.leader == id);
     }
 
+    /// A server is told to stop, and its process ends when it says so.
+    pub(crate) fn stop(&mut self, id: i64) {
+        self.step(id, Input::Stop);
+        self.run_until("end", |cluster| cluster.servers[&id].stopped);
+        self.crash(id);
+    }
+
     /// Nobody reaches the server any more; connections end as if somebody had noticed.
     pub(crate) fn isolate(&mut self, id: i64) {
         self.cut_off.insert(id);

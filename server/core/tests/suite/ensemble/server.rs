@@ -93,13 +93,16 @@ pub(crate) struct Server {
     /// `reconfigEnabled`.
     pub(crate) reconfigures: bool,
     pub(crate) skip_acl: bool,
+    pub(crate) first_counter: u32,
+    /// It has said that its process may end.
+    pub(crate) stopped: bool,
 }
 
 fn policy(skip: bool) -> AclPolicy {
     AclPolicy { skip, auth: AuthRules::default() }
 }
 
-fn rules(id: i64, reconfig_enabled: bool, skip_acl: bool) -> PeerRules {
+fn rules(id: i64, reconfig_enabled: bool, skip_acl: bool, first_counter: u32) -> PeerRules {
     PeerRules {
         zab: ZabRules {
             tick_ms: 200,
@@ -107,6 +110,7 @@ fn rules(id: i64, reconfig_enabled: bool, skip_acl: bool) -> PeerRules {
             sync_limit: 5,
             connect_limit: 0,
             sync: SyncRules { force_snapshot: false, snapshot_size_permille: Some(330) },
+            first_counter,
         },
         pipeline: PipelineRules {
             server_id: id as u8,
@@ -146,6 +150,8 @@ impl Server {
             writes: VecDeque::new(),
             received: None,
             behind_snapshot: None,
+            first_counter: 0,
+            stopped: false,
             reconfigures: false,
             skip_acl: false,
         }
@@ -161,7 +167,7 @@ impl Server {
         let (active, next) = (parse(&self.disk.members), self.disk.next_members.as_ref().map(parse));
         let membership = Membership::new(ServerId(self.id), active, next, CONFIG_RULES, self.reconfigures);
         let start = Start { membership, epochs: self.disk.epochs, loaded };
-        let rules = rules(self.id, self.reconfigures, self.skip_acl);
+        let rules = rules(self.id, self.reconfigures, self.skip_acl, self.first_counter);
         let peer = Peer::new(rules, start, &tree, Self::now(now_ms));
         let rules = ConnectionRules {
             acl: policy(self.skip_acl),
@@ -237,7 +243,8 @@ impl Server {
                     self.disk.next_members = None;
                 }
             }
-            Output::StateChanged(_) | Output::Tell(_) | Output::Stopped => {}
+            Output::Stopped => self.stopped = true,
+            Output::StateChanged(_) | Output::Tell(_) => {}
             output => return Some(output),
         }
         None

@@ -176,6 +176,50 @@ fn everything_survives_when_all_servers_die() {
     assert!(cluster.servers.values().all(|server| server.disk.epochs.current.0 == 2));
 }
 
+/// A leader that is told to stop answers what it has taken, and is replaced before anybody waits for a timer.
+#[test]
+fn a_leader_that_is_stopped_leaves_nothing_unanswered() {
+    let mut cluster = Cluster::new(10, 0);
+    let leader = cluster.settle();
+    let (conn, _) = cluster.connect(leader, 10_000);
+    for xid in 1..=20 {
+        cluster.send(leader, conn, xid, &persistent(&format!("/a{xid}")));
+    }
+    let told_ms = cluster.now_ms;
+    cluster.stop(leader);
+    let next = cluster.settle();
+    assert_ne!(next, leader);
+    assert!(cluster.now_ms - told_ms < 100, "{} ms", cluster.now_ms - told_ms);
+    assert!((1..=20).all(|xid| cluster.has(next, &format!("/a{xid}"))));
+}
+
+/// ZOOKEEPER-1277: the numbers of an epoch run out.
+#[test]
+fn a_new_epoch_begins_when_the_old_one_is_full_and_sessions_live_on() {
+    let mut cluster = Cluster::stopped(18, 0);
+    for id in [1, 2, 3] {
+        cluster.server(id).first_counter = u32::MAX - 6;
+        cluster.start(id);
+    }
+    let first = cluster.settle();
+    let (_, session) = cluster.connect(first, 10_000);
+    let mut written = 0;
+    while written < 10 {
+        let leader = cluster.settle();
+        let Some(conn) = cluster.reconnect(leader, session, 10_000) else { panic!("the session is gone") };
+        while cluster.call(leader, conn, 1, &persistent(&format!("/a{written}"))) == Some(0) {
+            written += 1;
+        }
+        cluster.run(1);
+    }
+    cluster.settle();
+    cluster.assert_equal();
+    let last = cluster.servers[&first].running.as_ref().unwrap().tree.last_zxid();
+    assert!(last.epoch() > 1, "{last}");
+    let records = &cluster.servers[&first].disk.log;
+    assert!(records.iter().all(|record| record.zxid.counter() > u32::MAX - 7 && record.zxid.counter() < u32::MAX));
+}
+
 #[test]
 fn without_a_majority_nobody_is_served() {
     let mut cluster = Cluster::new(8, 0);
