@@ -15,8 +15,8 @@ use crate::zab::epoch::Epoch;
 use crate::zab::state::ZabRules;
 use crate::zab::sync_plan::LearnerState;
 
-/// Pings that a learner may leave unanswered though it says other things: many times what syncLimit allows in silence.
-const PINGS_MAX: usize = 1024;
+/// Pings that a learner may leave unanswered though it says other things. Each `sync` may bring one, thousands in a second.
+const PINGS_MAX: usize = 64 << 10;
 
 /// How far a learner has come; the picture is above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

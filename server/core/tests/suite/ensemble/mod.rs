@@ -3,6 +3,7 @@
 mod cluster;
 mod disk;
 mod reconfiguration;
+mod recorded;
 mod server;
 mod sessions;
 mod stories;
