@@ -56,6 +56,8 @@ pub fn follows(before: Zxid, zxid: Zxid) -> bool {
 pub struct History {
     window: VecDeque<LogRecord>,
     window_bytes: usize,
+    /// Nothing lies between this and the window. It need not be a record's: that in front may be of an older epoch.
+    begins_behind: Zxid,
     count_max: usize,
     last_logged: Zxid,
     durable: Zxid,
@@ -69,6 +71,7 @@ impl History {
         let mut history = Self {
             window: VecDeque::new(),
             window_bytes: 0,
+            begins_behind: last_logged,
             count_max: count_max.max(1),
             last_logged,
             durable: last_logged,
@@ -80,14 +83,13 @@ impl History {
 
     /// Takes the newest records into the window, as far as they end where the log does.
     fn fill(&mut self, recent: Vec<LogRecord>) {
-        self.window.clear();
-        self.window_bytes = 0;
         if recent.last().is_some_and(|record| record.zxid == self.last_logged) {
             for record in recent.into_iter().rev().take(self.count_max) {
                 if self.window.front().is_some_and(|next| !follows(record.zxid, next.zxid)) {
                     break;
                 }
                 self.window_bytes += record.payload.len();
+                self.begins_behind = Zxid(record.zxid.0 - 1);
                 self.window.push_front(record);
             }
         }
@@ -125,12 +127,9 @@ impl History {
     }
 
     /// Whether everything behind `after` is in memory. Whoever asks has a history that agrees with this one up to
-    /// `after`; so nothing lies between an epoch's start and its first number.
+    /// `after`.
     pub fn window_reaches(&self, after: Zxid) -> bool {
-        match self.window.front() {
-            Some(first) => first.zxid <= after || first.zxid == after.next(),
-            None => after >= self.last_logged,
-        }
+        after >= self.begins_behind
     }
 
     /// The newest record in memory at or before `zxid`.
@@ -166,6 +165,7 @@ impl History {
             self.window_bytes -= self.window.pop_back().map_or(0, |record| record.payload.len());
         }
         self.last_logged = self.last_logged.min(keep);
+        self.begins_behind = self.begins_behind.min(keep);
         self.durable = self.durable.min(keep);
         self.committed = self.committed.min(keep);
     }
@@ -181,6 +181,7 @@ impl History {
         while self.window.len() > self.count_max || self.window_bytes > WINDOW_BYTES_MAX {
             let Some(oldest) = self.window.pop_front_if(|record| record.zxid <= committed) else { return };
             self.window_bytes -= oldest.payload.len();
+            self.begins_behind = oldest.zxid;
         }
     }
 }
@@ -238,6 +239,23 @@ mod tests {
         assert_eq!([5, 6, 7, 9].map(|after| history.window_reaches(Zxid(after))), [false, true, true, true]);
         let history = self::history(10, 0x1_0000_0001, &[0x1_0000_0001]);
         assert!(history.window_reaches(Zxid(0x1_0000_0000)) && !history.window_reaches(Zxid(0xffff)));
+    }
+
+    /// A new leader has proposed more than the window holds, and nothing of it is committed.
+    #[test]
+    fn nothing_lies_between_the_last_committed_record_and_a_window_of_outstanding_ones() {
+        let mut history = history(2, 9, &[8, 9]);
+        for zxid in 0x1_0000_0001..=0x1_0000_0003 {
+            history.append(record(zxid));
+        }
+        assert_eq!(history.first_in_window(), Some(Zxid(0x1_0000_0001)));
+        assert!(history.window_reaches(Zxid(9)) && !history.window_reaches(Zxid(8)));
+        // The same without any record at hand: behind a snapshot.
+        let mut history = history.behind_snapshot(Zxid(9));
+        history.append(record(0x1_0000_0001));
+        assert!(history.window_reaches(Zxid(9)) && !history.window_reaches(Zxid(8)));
+        history.truncate(Zxid(7));
+        assert!(history.window_reaches(Zxid(7)) && !history.window_reaches(Zxid(6)));
     }
 
     #[test]

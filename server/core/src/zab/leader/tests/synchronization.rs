@@ -94,3 +94,17 @@ fn a_snapshot_is_followed_by_what_came_meanwhile() {
     );
     assert_eq!(world.propose(&[z(2, 4)])[1..], ["to 1: PROPOSAL 0x200000004", "to 2: PROPOSAL 0x200000004"]);
 }
+
+/// Whoever has all that is committed must not be sent away because the leader has proposed more than its window holds: it
+/// may be the one that is missing for a quorum.
+#[test]
+fn a_follower_that_has_all_that_is_committed_is_served_from_a_window_of_proposals() {
+    let mut world = World::serving();
+    world.leader.on_gone(LearnerLink(1));
+    let proposed: Vec<_> = (1..=501).map(|counter| z(2, counter)).collect();
+    world.propose(&proposed);
+    world.introduce(2, 2, true);
+    let told = world.ack_epoch(2, Some(1), z(1, 2));
+    assert_eq!(told[..2], ["to 2: DIFF 0x100000002", "to 2: PROPOSAL 0x200000001"]);
+    assert_eq!(told[501..], ["to 2: PROPOSAL 0x2000001f5", "to 2: NEWLEADER 0x200000000 config"]);
+}
