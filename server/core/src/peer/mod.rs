@@ -422,7 +422,7 @@ impl Peer {
                     self.state.history.flushed(zxid);
                     match &mut self.role {
                         Role::Leading(leader) => leader.on_flushed(&mut self.state, &mut self.actions),
-                        Role::Learning(learner) => learner.on_flushed(&self.state, &mut self.actions),
+                        Role::Learning(learner) => learner.on_flushed(&self.state, zxid, &mut self.actions),
                         Role::Looking | Role::Pausing(_) | Role::Stopped => {}
                     }
                 }

@@ -25,6 +25,9 @@ impl Learner {
             return None;
         }
         let Some(payload) = payload.filter(|_| follows(state.last_logged(), zxid)) else {
+            // A leader that remembers its history with a hole (ZOOKEEPER-4925) would send the same again. Only a snapshot
+            // has what is missing.
+            state.wants_snapshot |= self.stage == Stage::Copying;
             actions.push(Action::Leave(Reason::BadProposal));
             return None;
         };
@@ -117,7 +120,7 @@ impl Learner {
 
     /// Acknowledges what is on disk, once NEWLEADER is acknowledged; the history knows how far that is. Java's leaders
     /// count each acknowledgement for one proposal.
-    pub fn on_flushed(&mut self, state: &State, actions: &mut Vec<Action>) {
+    pub(super) fn acknowledge(&mut self, state: &State, actions: &mut Vec<Action>) {
         if self.stage < Stage::Prepared || !self.follows {
             return;
         }

@@ -86,11 +86,11 @@ impl Learner {
     }
 
     pub(super) fn on_connecting_timeout(&mut self, now_ms: i64, actions: &mut Vec<Action>) {
-        if self.connecting.redial_ms.take().is_none() {
+        let timeout_ms = self.connecting.deadline_ms - now_ms;
+        if self.connecting.redial_ms.take().is_none() || timeout_ms <= 0 {
             return actions.push(Action::Leave(Reason::Unreachable));
         }
         self.dial = DialId(self.dial.0 + 1);
-        let timeout_ms = self.connecting.deadline_ms - now_ms;
         actions.push(Action::Dial { dial: self.dial, to: self.leader, timeout_ms });
     }
 
@@ -127,8 +127,11 @@ impl Learner {
         self.epoch = epoch;
         self.old_protocol = old_protocol;
         match state.epochs.judge(epoch) {
-            // The promise of a server without a vote binds nobody; it follows whoever has a quorum.
-            Offer::Old if !self.follows => self.acknowledge_epoch(state, None, actions),
+            // The promise of a server without a vote binds nobody; it follows whoever has a quorum. But whoever led the
+            // epoch whose history it took over had one too.
+            Offer::Old if !self.follows && epoch >= state.epochs.current => {
+                self.acknowledge_epoch(state, None, actions);
+            }
             Offer::Old => actions.push(Action::Leave(Reason::OldEpoch)),
             Offer::Known => self.acknowledge_epoch(state, None, actions),
             Offer::New => {

@@ -198,6 +198,15 @@ impl Learner {
         }
     }
 
+    /// The log is on disk up to `zxid`; the history knows.
+    pub fn on_flushed(&mut self, state: &State, zxid: Zxid, actions: &mut Vec<Action>) {
+        if let Some(history) = &mut self.replaced {
+            // It comes back if the snapshot does not. Everything that belongs to it was written before the snapshot came.
+            history.flushed(zxid);
+        }
+        self.acknowledge(state, actions);
+    }
+
     /// When something is due, in monotonic milliseconds.
     pub fn next_deadline_ms(&self, state: &State) -> i64 {
         match self.stage {

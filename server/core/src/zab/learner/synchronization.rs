@@ -111,7 +111,7 @@ impl Learner {
         }
         self.stage = Stage::Prepared;
         actions.push(Action::ToLeader(packet(PacketType::Ack, self.epoch.start())));
-        self.on_flushed(state, actions);
+        self.acknowledge(state, actions);
     }
 
     // zab: FollowerProcessUPTODATE
@@ -134,6 +134,6 @@ impl Learner {
         actions.push(Action::ToLeader(packet(PacketType::Ack, self.epoch.start())));
         state.history.commit(self.told_committed);
         actions.push(Action::Establish(self.told_committed));
-        self.on_flushed(state, actions);
+        self.acknowledge(state, actions);
     }
 }

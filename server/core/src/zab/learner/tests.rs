@@ -70,7 +70,7 @@ impl World {
 
     fn flushed(&mut self, zxid: Zxid) -> Vec<String> {
         self.state.history.flushed(zxid);
-        self.learner.on_flushed(&self.state, &mut self.actions);
+        self.learner.on_flushed(&self.state, zxid, &mut self.actions);
         take(&mut self.actions)
     }
 
@@ -169,8 +169,14 @@ fn epochs_that_were_accepted_are_not_accepted_again_and_older_ones_never() {
     let mut world = World::new(false, z(1, 1));
     world.learner.on_connected(&world.state, 0, &mut world.actions);
     take(&mut world.actions);
-    let told = world.packet(PacketType::LeaderInfo, z(0, 0), Some(&[0, 1, 0, 0]));
+    world.state.epochs.accepted = Epoch(3);
+    let told = world.packet(PacketType::LeaderInfo, z(2, 0), Some(&[0, 1, 0, 0]));
     assert_eq!(told, ["to leader: ACKEPOCH 0x100000002 [ffffffff]"]);
+    // The epoch that it has joined had a quorum; an older leader has none.
+    let mut world = World::new(false, z(1, 1));
+    world.learner.on_connected(&world.state, 0, &mut world.actions);
+    take(&mut world.actions);
+    assert_eq!(world.packet(PacketType::LeaderInfo, z(0, 0), Some(&[0, 1, 0, 0])), ["leave: OldEpoch"]);
 }
 
 #[test]
@@ -236,6 +242,18 @@ fn a_snapshot_counts_only_with_all_that_follows_it() {
     assert_eq!((take(&mut world.actions), world.state.last_logged()), (vec![], z(1, 1)));
 }
 
+/// A server whose log seems not to be on disk would never be established as leader.
+#[test]
+fn what_was_flushed_while_a_snapshot_came_is_known_when_it_is_dropped() {
+    let mut world = World::awaiting(true);
+    world.state.history.append(record(z(1, 3)));
+    world.packet(PacketType::Snap, z(1, 1), None);
+    world.learner.on_snapshot_received(&mut world.state, 0, z(1, 1));
+    world.flushed(z(1, 3));
+    world.learner.end(&mut world.state, &mut world.actions);
+    assert_eq!((world.state.last_logged(), world.state.history.durable()), (z(1, 3), z(1, 3)));
+}
+
 /// Java's snapshots are newer than they say, and proposals that are in them follow.
 #[test]
 fn what_a_snapshot_has_is_not_logged_again() {
@@ -257,6 +275,7 @@ fn proposals_and_commits_out_of_order_end_the_connection() {
     let mut world = World::serving(true);
     assert_eq!(world.proposal(z(2, 1)), ["append 0x200000001"]);
     assert_eq!(world.proposal(z(2, 3)), ["leave: BadProposal"]);
+    assert!(!world.state.wants_snapshot);
     let mut world = World::serving(true);
     world.proposal(z(2, 1));
     world.proposal(z(2, 2));
@@ -270,6 +289,8 @@ fn proposals_and_commits_out_of_order_end_the_connection() {
     let mut world = World::awaiting(true);
     world.packet(PacketType::Diff, z(1, 4), None);
     assert_eq!(world.proposal(z(1, 4)), ["leave: BadProposal"]);
+    // The same leader would say the same again (ZOOKEEPER-4925).
+    assert!(world.state.wants_snapshot);
 }
 
 #[test]
@@ -326,6 +347,11 @@ fn a_leader_that_is_not_there_yet_is_tried_again_for_a_while() {
     let at: Vec<_> = dials.iter().map(|(now_ms, _)| *now_ms).collect();
     assert_eq!(at, [10, 30, 70, 150, 250, 350, 450]);
     assert_eq!(dials[6].1, ["dial 14 server 3 for 9550"]);
+    // A timer that comes late.
+    let mut world = World::new(true, z(1, 1));
+    world.learner.on_gone(0, &mut world.actions);
+    take(&mut world.actions);
+    assert_eq!(world.time(20_000), ["leave: Unreachable"]);
     // An attempt that is never answered.
     let mut world = World::new(true, z(1, 1));
     take(&mut world.actions);
