@@ -36,6 +36,11 @@ impl ZabRules {
         self.tick_ms * self.sync_limit
     }
 
+    /// The time between two pings, in milliseconds: half a tick, and never none.
+    pub fn ping_ms(&self) -> i64 {
+        (self.tick_ms / 2).max(1)
+    }
+
     /// What connecting to a leader may take, in milliseconds.
     pub fn connect_ms(&self) -> i64 {
         self.tick_ms * if self.connect_limit > 0 { self.connect_limit } else { self.init_limit }

@@ -194,6 +194,10 @@ impl Leader {
                 write_packet(&mut informs, PacketType::Inform, record.zxid, Some(&record.payload));
             }
         }
+        // Nothing stands between the epoch's beginning and a reconfiguration that is its first transaction.
+        if commits.is_empty() {
+            return;
+        }
         self.tell_committed(through, &commits.freeze(), &informs.freeze(), actions);
         state.history.commit(through);
         actions.push(Action::Commit(through));
@@ -234,7 +238,8 @@ impl Leader {
         loop {
             let (me, begun) = (self.me, self.round.begun);
             let round = |id| {
-                if id == me { Some(begun) } else { Some(self.learners.get(self.links.get(&id)?)?.round) }
+                let learner = || self.learners.get(self.links.get(&id)?).filter(|learner| learner.follows);
+                if id == me { Some(begun) } else { learner().map(|learner| learner.round) }
             };
             self.round.answered = state.membership.quorums().highest(round).unwrap_or(0);
             self.begin_round(actions);
@@ -247,7 +252,7 @@ impl Leader {
 
     /// Twice in a tick the learners are pinged, and once the quorum is counted (`Leader#lead`).
     pub(super) fn tick(&mut self, state: &mut State, now_ms: i64, actions: &mut Vec<Action>) {
-        self.next_ping_ms = now_ms + state.rules.tick_ms / 2;
+        self.next_ping_ms = now_ms + state.rules.ping_ms();
         if self.quorum_is_due && !self.has_quorum(state, now_ms) {
             return actions.push(Action::Leave(Reason::NoQuorum));
         }

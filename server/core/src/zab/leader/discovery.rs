@@ -17,7 +17,7 @@ const NO_ZXID: Zxid = Zxid(-1);
 impl Leader {
     /// The leader itself is the first to tell its accepted epoch.
     pub(super) fn offer_own_epoch(&mut self, state: &State) {
-        // The last epoch has no next one; then there is no election any more that could be won.
+        // The last epoch has no next one: then no election can be won any more.
         self.epoch = state.epochs.accepted.max(state.known_epoch).next().unwrap_or(Epoch::MAX);
         if state.membership.active().is_voter(self.me) {
             self.introduced.insert(self.me);
@@ -90,7 +90,8 @@ impl Leader {
     fn count_introduced(&mut self, state: &mut State, now_ms: i64, actions: &mut Vec<Action>) {
         let introduced = &self.introduced;
         let enough = state.membership.quorums().active().satisfied_by(|id| introduced.contains(&id));
-        if self.stage == Stage::Discovering && enough && introduced.contains(&self.me) {
+        let is_new = self.epoch > state.epochs.accepted;
+        if self.stage == Stage::Discovering && enough && is_new && introduced.contains(&self.me) {
             self.stage = Stage::Accepting;
             self.deadline_ms = now_ms + state.rules.init_ms();
             state.epochs.accepted = self.epoch;

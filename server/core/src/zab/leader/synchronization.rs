@@ -253,7 +253,7 @@ impl Leader {
     /// Everything that was committed with this leader is applied: it serves from now on.
     pub fn established(&mut self, state: &mut State, now_ms: i64, actions: &mut Vec<Action>) {
         self.stage = Stage::Broadcasting;
-        self.next_ping_ms = now_ms + state.rules.tick_ms / 2;
+        self.next_ping_ms = now_ms + state.rules.ping_ms();
         self.quorum_is_due = false;
         self.learners.values_mut().for_each(|learner| learner.count_from(now_ms, &state.rules));
         for link in self.links_in(Phase::Synchronized) {

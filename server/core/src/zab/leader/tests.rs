@@ -172,6 +172,17 @@ fn a_reconfiguration_is_committed_by_both_lists_and_names_the_leader() {
     }
 }
 
+#[test]
+fn a_reconfiguration_may_be_the_first_transaction_of_an_epoch() {
+    let mut world = World::serving();
+    world.propose(&[z(2, 1)]);
+    world.leader.reconfigures();
+    world.flushed(z(2, 1));
+    let told = world.packet(1, PacketType::Ack, z(2, 1), None);
+    let expected = ["to 1: COMMITANDACTIVATE 0x200000001 [0000000000000003]", "commit 0x200000001"];
+    assert_eq!(told[..2], expected);
+}
+
 /// `Leader#lead` from its beginning to the first commit, with one follower that had less and one that comes late.
 #[test]
 fn an_epoch_from_its_discovery_to_its_first_commit() {
@@ -220,6 +231,16 @@ fn the_epoch_is_newer_than_any_that_was_told() {
         ["persist accepted 8 current 1"]
     );
     assert_eq!(world.persisted(), ["to 1: LEADERINFO 0x800000000 [00010000]"]);
+}
+
+/// An epoch that is led twice would number two histories alike.
+#[test]
+fn behind_the_last_epoch_there_is_no_leader() {
+    let mut world = World::new(z(1, 2), &[z(1, 2)]);
+    world.state.epochs.accepted = Epoch::MAX;
+    world.leader = Leader::new(&world.state, 0);
+    assert_eq!(world.introduce(1, 1, true), [""; 0]);
+    assert_eq!(world.time(10_000), ["leave: NoQuorum"]);
 }
 
 #[test]
@@ -505,6 +526,26 @@ fn a_leader_that_nobody_follows_any_more_answers_no_sync() {
     world.leader.on_gone(LearnerLink(1));
     assert_eq!(world.sync(Syncer::Here), [""; 0]);
     assert_eq!(world.time(500), [""; 0]);
+}
+
+/// What an observer answers says nothing of whom it would vote for.
+#[test]
+fn a_voter_that_came_as_an_observer_makes_no_sync_true() {
+    let mut world = World::serving();
+    world.introduce(2, 2, false);
+    world.ack_epoch(2, Some(1), z(1, 2));
+    world.packet(2, PacketType::Ack, z(2, 0), None);
+    world.leader.on_gone(LearnerLink(1));
+    assert_eq!(world.sync(Syncer::Here), ["to 2: PING 0x200000000"]);
+    assert_eq!(world.packet(2, PacketType::Ping, z(2, 0), None), [""; 0]);
+}
+
+#[test]
+fn pings_have_a_pause_however_short_a_tick_is() {
+    let mut world = World::serving();
+    world.state.rules.tick_ms = 1;
+    world.time(500);
+    assert_eq!(world.leader.next_deadline_ms(&world.state), 501);
 }
 
 #[test]
