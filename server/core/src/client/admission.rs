@@ -1,6 +1,25 @@
-//! What kind of request an operation is.
+//! Who may come, and what kind of request an operation is.
 
-use rookeeper_protocol::types::OpCode;
+use rookeeper_protocol::client::ConnectRequest;
+use rookeeper_protocol::types::{OpCode, Zxid};
+
+/// Why a client may not come: its connection closes without a word, and it tries another server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The server is read-only, and the client did not say that it can do with that.
+    ReadOnly,
+    /// The client has seen what the server has not.
+    Behind,
+}
+
+/// Whether a server refuses a client that is `read_only` or not, and has applied everything up to `last_zxid`
+/// (`ZooKeeperServer#processConnectRequest`).
+pub fn refusal(request: &ConnectRequest<'_>, read_only: bool, last_zxid: Zxid) -> Option<Refusal> {
+    if read_only && request.read_only != Some(true) {
+        return Some(Refusal::ReadOnly);
+    }
+    (request.last_zxid_seen > last_zxid).then_some(Refusal::Behind)
+}
 
 /// What becomes of a request, by its operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -133,6 +133,8 @@ pub struct Connection {
     session: SessionId,
     timeout_ms: i32,
     read_only_flag: Option<bool>,
+    /// The server is read-only, and ends the connection before it is anything else.
+    is_read_only: bool,
     waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
     waiting_reads: usize,
@@ -155,6 +157,7 @@ impl Connection {
             session: SessionId::NONE,
             timeout_ms: 0,
             read_only_flag: None,
+            is_read_only: false,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             waiting_reads: 0,
@@ -237,6 +240,18 @@ impl Connection {
         self.tally.bytes_received += len as u64;
     }
 
+    /// The server is read-only: the client learns of it with its session, and writes are refused
+    /// (`ReadOnlyRequestProcessor`). Before [`Connection::establish`].
+    pub fn serve_read_only(&mut self) {
+        self.is_read_only = true;
+    }
+
+    /// Whether the server refuses this operation since it is read-only.
+    pub(super) fn refuses(&self, op: OpCode) -> bool {
+        let writes = Admission::of(op) == Admission::Write && op != OpCode::CloseSession;
+        self.is_read_only && (writes || op == OpCode::Sync)
+    }
+
     /// The client asked for a session; nothing is read until it has one.
     pub fn establish(&mut self, session: SessionId, timeout_ms: i32, read_only_flag: Option<bool>) {
         self.phase = Phase::Establishing;
@@ -278,8 +293,8 @@ impl Connection {
     }
 
     fn write_connect_response(&mut self, response: &ConnectResponse) {
-        // A standalone server is never read-only; the flag is repeated only to those who sent one.
-        ConnectResponse { read_only: self.read_only_flag.map(|_| false), ..response.clone() }
+        // Only those who sent the flag are told.
+        ConnectResponse { read_only: self.read_only_flag.map(|_| self.is_read_only), ..response.clone() }
             .write_frame(&mut self.out);
         // A packet, but no reply whose length would count.
         self.stats.sent += 1;
@@ -341,7 +356,8 @@ impl Connection {
         let Some(op) = op.filter(|op| Admission::of(*op) != Admission::Unknown) else {
             return Taken::Done(self.refuse(header.xid, Zxid(-1), ErrorCode::Unimplemented));
         };
-        if Admission::of(op) == Admission::Write || (op == OpCode::Sync && rules.sync_is_agreed) {
+        let is_agreed = Admission::of(op) == Admission::Write || (op == OpCode::Sync && rules.sync_is_agreed);
+        if is_agreed && !self.refuses(op) {
             self.waiting.push_back(Waiting::Write(body.len()));
             self.waiting_bytes += body.len();
             let origin = self.origin(header.xid, op, now_ms);

@@ -5,6 +5,6 @@ mod connection;
 mod read;
 mod stats;
 
-pub use admission::Admission;
+pub use admission::{Admission, Refusal, refusal};
 pub use connection::{Connection, ConnectionRules, Disposition, Phase, ReadRequest, ReadView, Taken, WatchAccess};
 pub use stats::{ConnectionStats, Tally};

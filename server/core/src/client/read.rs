@@ -28,7 +28,11 @@ impl Connection {
         let zxid = view.tree.last_zxid();
         let xid = if op == OpCode::Ping { xid::PING } else { header.xid };
         let reader = Reader::with_limit(body, view.rules.inner_length_max);
-        if matches!(op, OpCode::SetWatches | OpCode::SetWatches2) {
+        if self.refuses(op) {
+            let start = self.out.len();
+            write_error_reply(&mut self.out, xid, zxid, ErrorCode::NotReadOnly);
+            self.sent(start);
+        } else if matches!(op, OpCode::SetWatches | OpCode::SetWatches2) {
             self.set_watches(xid, zxid, op, reader, view);
         } else {
             let start = write_reply_header(&mut self.out, xid, zxid);

@@ -49,6 +49,9 @@ impl Peer {
                 self.outbox.drop_snapshot(&mut self.durability);
             }
             Action::Dial { dial, to, timeout_ms } => self.outbox.push(Output::Dial { dial, to, timeout_ms }),
+            Action::DialObserverMaster { dial, to, timeout_ms } => {
+                self.outbox.push(Output::DialObserverMaster { dial, to, timeout_ms });
+            }
             Action::ToLeader(frame) => {
                 if let Role::Learning(learner) = &self.role {
                     self.outbox.tell_leader(learner.dial(), frame);
@@ -79,7 +82,7 @@ impl Peer {
             }
             // The history knows how far; applying needs the tree.
             Action::Commit(_) => {}
-            Action::Synced => self.pipeline.sync_due(self.state.history.committed()),
+            Action::Synced => self.on_synced(),
             Action::Synchronized(server) => self.tell_synchronized(server),
             Action::Leave(reason) => self.leave(now, tree, reason),
         }
@@ -104,7 +107,11 @@ impl Peer {
             ElectionOutput::Send { to, message } => self.outbox.push(Output::ElectionMessage { to, message }),
             ElectionOutput::Decided(decision) => self.elected(now, decision),
             ElectionOutput::Activated(activation) => self.tell_activated(activation),
-            ElectionOutput::VoterLooks(_) => {}
+            ElectionOutput::VoterLooks(voter) => {
+                if let Role::Leading(leader) = &mut self.role {
+                    leader.on_voter_looks(&self.state, now.monotonic_ms, voter, &mut self.actions);
+                }
+            }
         }
     }
 }
@@ -119,6 +126,7 @@ fn outlives_role(action: &Action) -> bool {
         | Action::Dismiss { .. } => true,
         Action::ReceiveSnapshot(_)
         | Action::Dial { .. }
+        | Action::DialObserverMaster { .. }
         | Action::ToLeader(_)
         | Action::ToLearner(..)
         | Action::OpenSnapshot(_)

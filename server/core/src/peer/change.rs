@@ -17,7 +17,8 @@ impl Peer {
     /// Looks for a leader.
     pub(super) fn look(&mut self, now: Now) {
         self.role = Role::Looking;
-        let standing = Standing { zxid: self.state.last_logged(), epoch: i64::from(self.state.epochs.current.0) };
+        self.begin_to_look(now);
+        let standing = Standing { zxid: self.state.standing_zxid(), epoch: i64::from(self.state.epochs.current.0) };
         self.election.look(now.monotonic_ms, standing, &self.state.membership, &mut self.votes);
     }
 
@@ -32,6 +33,7 @@ impl Peer {
     /// An election is over.
     pub(super) fn elected(&mut self, now: Now, decision: Decision) {
         let now_ms = now.monotonic_ms;
+        self.end_read_only();
         if decision.state == PeerState::Leading {
             let leader = Leader::new(&self.state, now_ms);
             self.become_role(Role::Leading(Box::new(leader)));
@@ -48,8 +50,8 @@ impl Peer {
         }
         self.dismiss_early(|_| true);
         let follows = decision.state == PeerState::Following;
-        let (leader, dial) = (decision.vote.leader, self.next_dial);
-        let learner = Learner::new(&self.state, now_ms, leader, follows, dial, &mut self.actions);
+        let target = self.target(decision.vote.leader, follows);
+        let learner = Learner::new(&self.state, now_ms, target, &mut self.actions);
         self.become_role(Role::Learning(Box::new(learner)));
     }
 
@@ -92,6 +94,7 @@ impl Peer {
 
     /// Ends what belongs to the role. False if there is none.
     fn end_role(&mut self, now: Now, tree: &Tree, reason: Reason) -> bool {
+        self.end_read_only();
         match &mut self.role {
             Role::Leading(leader) => {
                 leader.dismiss_all(Reason::NotLeading, &mut self.actions);
@@ -112,6 +115,7 @@ impl Peer {
         self.serving = Serving::No;
         self.pipeline.end_role(now, tree);
         self.renewals.clear();
+        self.relayed.clear();
         self.touches.clear(now.monotonic_ms);
         true
     }
@@ -123,6 +127,7 @@ impl Peer {
             Role::Leading(leader) => {
                 self.pipeline.lead(now, tree, leader.last_proposed());
                 leader.established(&mut self.state, now.monotonic_ms, &mut self.actions);
+                self.end_dead_owners(now, tree);
             }
             Role::Learning(_) => self.touches.clear(now.monotonic_ms),
             Role::Looking | Role::Pausing(_) | Role::Stopped => {}
@@ -208,8 +213,8 @@ impl Peer {
 
     pub(super) fn on_learner_gone(&mut self, link: LearnerLink) {
         self.early_learners.remove(&link);
-        if let Role::Leading(leader) = &mut self.role {
-            leader.on_gone(link);
+        if let Some(master) = self.role.learner_master() {
+            master.on_gone(link);
         }
     }
 
@@ -223,7 +228,7 @@ impl Peer {
     }
 
     /// A number below `bound` that differs from server to server (SplitMix64).
-    fn random_below(&mut self, bound: i64) -> i64 {
+    pub(super) fn random_below(&mut self, bound: i64) -> i64 {
         self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.random;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

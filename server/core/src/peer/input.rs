@@ -43,6 +43,12 @@ pub enum Input {
         /// The new connection.
         link: LearnerLink,
     },
+    /// Somebody connected to the port for observers (`observerMasterPort`). From here on it is a learner's connection like any
+    /// other; a server that does not follow ends it at once.
+    ObserverConnected {
+        /// The new connection, numbered like those to the learner port.
+        link: LearnerLink,
+    },
     /// A learner sent a packet.
     LearnerPacket {
         /// Its connection.

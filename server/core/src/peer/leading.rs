@@ -1,6 +1,7 @@
 //! The leader's side between agreement and pipeline: requests become proposals, sessions are its business
 //! (`PrepRequestProcessor`, `ProposalRequestProcessor`, `LeaderSessionTracker`).
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -24,6 +25,9 @@ use crate::zab::{Action, LearnerLink, LogRecord, Reason};
 /// transaction's (ZOOKEEPER-1277).
 const COUNTER_MAX: u32 = u32::MAX - 1;
 
+/// Where the records of a batch lie among its packets.
+type Places = Vec<(Zxid, Range<usize>)>;
+
 impl Peer {
     /// Prepares requests and proposes what they became: one encoding is the log's record and the learners' packet.
     pub(super) fn propose(&mut self, now: Now, tree: &Tree, requests: impl IntoIterator<Item = WriteRequest>) {
@@ -32,34 +36,44 @@ impl Peer {
             if !self.is_current(&request.origin) {
                 continue;
             }
-            if request.origin.op == OpCode::Sync {
-                // What stands before it must be proposed before the leader looks what there is to wait for.
-                self.hand_out(now, &mut places);
-                let Role::Leading(leader) = &mut self.role else { return };
-                self.pipeline.submit_sync(request);
-                leader.sync(&self.state, Syncer::Here, &mut self.actions);
-                continue;
-            }
-            if self.pipeline.last_proposed().counter() >= COUNTER_MAX {
-                self.actions.push(Action::Leave(Reason::EpochFull));
+            let Some(request) = self.pipeline.take_local(request) else { continue };
+            let upgrade = self.pipeline.upgrade(now, &request);
+            if upgrade.into_iter().chain([request]).any(|request| !self.propose_one(now, tree, request, &mut places)) {
                 break;
-            }
-            let begin = self.proposals.len();
-            let start = start_packet(&mut self.proposals, PacketType::Proposal, self.pipeline.last_proposed().next());
-            let (zxid, config) = self.prepare(now, tree, request);
-            match zxid {
-                Some(zxid) => {
-                    let end = self.proposals.len();
-                    finish_packet(&mut self.proposals, start, None);
-                    places.push((zxid, start + LENGTH_BYTES..end));
-                    if let Some(config) = config {
-                        self.reconfigure(now, &mut places, config);
-                    }
-                }
-                None => self.proposals.truncate(begin),
             }
         }
         self.hand_out(now, &mut places);
+    }
+
+    /// False if there are no zxids left in the epoch.
+    fn propose_one(&mut self, now: Now, tree: &Tree, request: WriteRequest, places: &mut Places) -> bool {
+        if request.origin.op == OpCode::Sync {
+            // What stands before it must be proposed before the leader looks what there is to wait for.
+            self.hand_out(now, places);
+            let Role::Leading(leader) = &mut self.role else { return true };
+            self.pipeline.submit_sync(request);
+            leader.sync(&self.state, Syncer::Here, &mut self.actions);
+            return true;
+        }
+        if self.pipeline.last_proposed().counter() >= COUNTER_MAX {
+            self.actions.push(Action::Leave(Reason::EpochFull));
+            return false;
+        }
+        let begin = self.proposals.len();
+        let start = start_packet(&mut self.proposals, PacketType::Proposal, self.pipeline.last_proposed().next());
+        let (zxid, config) = self.prepare(now, tree, request);
+        match zxid {
+            Some(zxid) => {
+                let end = self.proposals.len();
+                finish_packet(&mut self.proposals, start, None);
+                places.push((zxid, start + LENGTH_BYTES..end));
+                if let Some(config) = config {
+                    self.reconfigure(now, places, config);
+                }
+            }
+            None => self.proposals.truncate(begin),
+        }
+        true
     }
 
     /// Prepares one request; tells the list of members that it proposes, if it is such a one.
@@ -74,7 +88,7 @@ impl Peer {
     }
 
     /// The last request proposes a list of members: it, and what comes behind it, needs both lists.
-    fn reconfigure(&mut self, now: Now, places: &mut Vec<(Zxid, std::ops::Range<usize>)>, config: EnsembleConfig) {
+    fn reconfigure(&mut self, now: Now, places: &mut Places, config: EnsembleConfig) {
         self.see_members(config);
         self.hand_out(now, places);
         if let Role::Leading(leader) = &mut self.role {
@@ -83,7 +97,7 @@ impl Peer {
     }
 
     /// Hands what was encoded so far to the log and to the learners.
-    fn hand_out(&mut self, now: Now, places: &mut Vec<(Zxid, std::ops::Range<usize>)>) {
+    fn hand_out(&mut self, now: Now, places: &mut Places) {
         let Role::Leading(leader) = &mut self.role else { return };
         if places.is_empty() {
             return;
@@ -94,24 +108,21 @@ impl Peer {
         leader.propose(&mut self.state, now.monotonic_ms, records, &frame, &mut self.actions);
     }
 
-    /// Whether a request comes from where its session is. One that was read before the role changed does not: what its
-    /// client sent before it is lost, and must not be followed by it.
-    pub(super) fn is_current(&self, origin: &Origin) -> bool {
-        let Some(conn) = origin.conn else { return true };
-        self.pipeline.sessions.get(origin.session).is_none_or(|session| session.conn == Some(conn))
-    }
-
     pub(super) fn on_learner_packet(&mut self, now: Now, tree: &Tree, link: LearnerLink, packet: QuorumPacket) {
-        let Role::Leading(leader) = &mut self.role else { return self.on_early_packet(link, packet) };
-        let incoming = leader.on_packet(&mut self.state, now.monotonic_ms, link, packet, &mut self.actions);
+        let Some(master) = self.role.learner_master() else { return self.on_early_packet(link, packet) };
+        let relays = master.relays();
+        let incoming = master.on_packet(&mut self.state, now.monotonic_ms, link, packet, &mut self.actions);
         let readable = match incoming {
             None => true,
+            Some(Incoming::Request(packet)) if relays => self.relay_request(link, &packet),
+            Some(Incoming::Touches(data)) if relays => self.relay_touches(&data),
+            Some(Incoming::Revalidate(data)) if relays => self.relay_revalidate(link, &data),
             Some(Incoming::Request(packet)) => self.on_request(now, tree, link, packet),
             Some(Incoming::Touches(data)) => self.on_touches(now, &data),
             Some(Incoming::Revalidate(data)) => self.on_revalidate(now, link, &data),
         };
-        if !readable && let Role::Leading(leader) = &mut self.role {
-            leader.dismiss(link, Reason::BadPacket, &mut self.actions);
+        if !readable && let Some(master) = self.role.learner_master() {
+            master.dismiss(link, Reason::BadPacket, &mut self.actions);
         }
     }
 
@@ -157,14 +168,6 @@ impl Peer {
         true
     }
 
-    /// The session is on another connection now, or on none of this server's: the one it was on ends.
-    pub(super) fn move_session(&mut self, session: SessionId, conn: Option<ConnId>) {
-        let old = self.pipeline.sessions.attach(session, conn);
-        if let Some(old) = old.filter(|old| Some(*old) != conn) {
-            self.outbox.push(Output::CloseConnection { conn: old, session });
-        }
-    }
-
     /// A client came back to this server, which leads.
     pub(super) fn renew_here(&mut self, now: Now, conn: ConnId, session: SessionId, timeout_ms: i32) {
         let valid = self.pipeline.sessions.touch(session, timeout_ms, now.monotonic_ms);
@@ -173,6 +176,15 @@ impl Peer {
             self.move_session(session, Some(conn));
         }
         self.outbox.push(Output::SessionRenewed { conn, session, valid });
+    }
+
+    /// Ends sessions that are over and own znodes all the same: a snapshot from elsewhere may hold such. Java's leader takes
+    /// them out of its own tree alone (`ZooKeeperServer#loadData`), and is not like its followers any more; here all let go
+    /// of them in one transaction.
+    pub(super) fn end_dead_owners(&mut self, now: Now, tree: &Tree) {
+        let sessions = &self.pipeline.sessions;
+        let dead: Vec<_> = tree.ephemeral_owners().filter(|owner| sessions.get(*owner).is_none()).collect();
+        self.propose(now, tree, dead.into_iter().map(|owner| WriteRequest::expire(owner, now.monotonic_ms)));
     }
 
     /// Ends the sessions that were silent too long.

@@ -22,31 +22,40 @@ use crate::zab::{Action, DialId, Reason};
 pub(super) struct Touches {
     /// When it asked, in monotonic milliseconds.
     asked_ms: i64,
-    /// Sessions whose connections are gone since, with their timeouts in milliseconds.
-    gone: BTreeMap<SessionId, i32>,
+    /// Sessions whose connections are gone since, and those of observers' clients, with their timeouts in milliseconds.
+    others: BTreeMap<SessionId, i32>,
 }
 
 impl Touches {
+    /// A sign of life of a session that has no connection here.
+    pub(super) fn add(&mut self, session: SessionId, timeout_ms: i32) {
+        self.others.insert(session, timeout_ms);
+    }
+
     pub(super) fn clear(&mut self, now_ms: i64) {
         self.asked_ms = now_ms;
-        self.gone.clear();
+        self.others.clear();
     }
 }
 
 impl Peer {
     /// Sends requests of this server's clients to the leader.
-    pub(super) fn forward(&mut self, requests: impl IntoIterator<Item = WriteRequest>) {
+    pub(super) fn forward(&mut self, now: Now, requests: impl IntoIterator<Item = WriteRequest>) {
         let mut out = BytesMut::new();
         for request in requests {
             // Only a leader's own requests come from nobody.
             if request.origin.conn.is_none() || !self.is_current(&request.origin) {
                 continue;
             }
-            if self.pipeline.forward(&request) {
-                let WriteRequest { origin, ids, body } = request;
-                let forwarded =
-                    ForwardedRequest { session: origin.session, cxid: origin.xid, op: origin.op.number(), body };
-                forwarded.write_packet(&mut out, Some(&ids));
+            let Some(request) = self.pipeline.take_local(request) else { continue };
+            let upgrade = self.pipeline.upgrade(now, &request);
+            for request in upgrade.into_iter().chain([request]) {
+                if self.pipeline.forward(&request) {
+                    let WriteRequest { origin, ids, body } = request;
+                    let forwarded =
+                        ForwardedRequest { session: origin.session, cxid: origin.xid, op: origin.op.number(), body };
+                    forwarded.write_packet(&mut out, Some(&ids));
+                }
             }
         }
         if !out.is_empty() {
@@ -68,7 +77,7 @@ impl Peer {
             Some(Incoming::Learned) => entry.into_iter().for_each(|entry| self.learn(entry)),
             Some(Incoming::Ping(zxid)) => self.answer_ping(now, lent, zxid),
             Some(Incoming::Revalidated(data)) => self.on_revalidated(&data),
-            Some(Incoming::Synced) => self.pipeline.sync_due(self.state.history.committed()),
+            Some(Incoming::Synced) => self.on_synced(),
         }
     }
 
@@ -90,20 +99,25 @@ impl Peer {
             let (heard_ms, timeout_ms) = lent.clients.last_heard(conn)?;
             (heard_ms >= asked_ms).then_some(Touch { session, timeout_ms })
         });
-        let gone =
-            self.touches.gone.iter().map(|(session, timeout_ms)| Touch { session: *session, timeout_ms: *timeout_ms });
+        let others = self
+            .touches
+            .others
+            .iter()
+            .map(|(session, timeout_ms)| Touch { session: *session, timeout_ms: *timeout_ms });
         let mut out = BytesMut::new();
-        Touch::write_packet(&mut out, zxid, here.chain(gone));
+        Touch::write_packet(&mut out, zxid, here.chain(others));
         self.touches.clear(now.monotonic_ms);
         self.actions.push(Action::ToLeader(out.freeze()));
     }
 
     /// A client came with a session and its password.
     pub(super) fn renew_session(&mut self, now: Now, conn: ConnId, session: SessionId, timeout_ms: i32) {
-        if self.serving != Serving::Yes {
+        if self.serves_sessions() && self.renew_local(now, conn, session, timeout_ms) {
             return;
         }
         match self.role {
+            Role::Looking if self.is_read_only() => self.renew_read_only(conn, session),
+            _ if self.serving != Serving::Yes => {}
             Role::Leading(_) => self.renew_here(now, conn, session, timeout_ms),
             Role::Learning(_) => {
                 let mut out = BytesMut::new();
@@ -123,6 +137,9 @@ impl Peer {
         let Ok(Revalidated { session, valid }) = Revalidated::read(data) else {
             return self.actions.push(Action::Leave(Reason::BadPacket));
         };
+        if self.relay_revalidated(session, valid) {
+            return;
+        }
         let Some(conn) = self.renewals.remove(&session) else { return };
         if valid {
             self.pipeline.sessions.expect(session);
@@ -137,9 +154,10 @@ impl Peer {
         }
         let is_here = self.pipeline.sessions.get(session).is_some_and(|session| session.conn == Some(conn));
         if is_here && !self.leads() && heard_ms >= self.touches.asked_ms {
-            self.touches.gone.insert(session, timeout_ms);
+            self.touches.add(session, timeout_ms);
         }
         self.pipeline.sessions.detach(session, conn, timeout_ms, heard_ms);
+        self.pipeline.local_sessions.detach(session, conn, timeout_ms, heard_ms);
     }
 }
 

@@ -20,13 +20,15 @@ mod durability;
 mod input;
 mod leading;
 mod learning;
+mod local;
 mod members;
 mod outbox;
 mod output;
+mod relaying;
 mod role;
 mod rules;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::BytesMut;
 use rookeeper_protocol::peer::{PeerState, QuorumPacket};
@@ -40,12 +42,14 @@ pub use rules::{PeerRules, Start};
 
 use crate::election::{Election, ElectionOutput, Standing};
 use crate::pipeline::{Connections, Now, Pipeline, WriteRequest};
-use crate::tree::Tree;
+use crate::tree::{ChangeLog, Tree};
 use crate::watch::{ConnId, WatchTable};
+use crate::zab::leader::Leader;
 use crate::zab::{Action, DialId, Epochs, History, LearnerLink, State, Violation, follows, require};
 use durability::{Durability, Written};
 use learning::Touches;
 use outbox::Outbox;
+use relaying::{Masters, Relayed};
 use role::{Pause, Role};
 
 /// Connections to the learner port that are kept while nobody knows yet who leads. More than an ensemble has servers.
@@ -68,6 +72,8 @@ enum Serving {
     Behind(Zxid),
     /// They are.
     Yes,
+    /// Those are that only want to read, since there is no leader.
+    ReadOnly,
 }
 
 /// A learner that came before this server knew whether it leads.
@@ -90,6 +96,8 @@ pub struct Peer {
     roles: u64,
     pipeline: Pipeline,
     serving: Serving,
+    /// When the server becomes read-only, in monotonic milliseconds, if it looks for a leader until then.
+    read_only_from_ms: Option<i64>,
     /// The server was told to stop: what is under way is still answered.
     draining: bool,
     durability: Durability,
@@ -107,6 +115,9 @@ pub struct Peer {
     behind_snapshot: Vec<LogEntry>,
     /// Clients that came back, and whose session the leader is asked for.
     renewals: BTreeMap<SessionId, ConnId>,
+    masters: Masters,
+    /// Questions for sessions of observers' clients that the leader has not answered, oldest first.
+    relayed: VecDeque<Relayed>,
     random: u64,
 }
 
@@ -117,7 +128,8 @@ impl Peer {
         let history = History::new(rules.commit_log_count, loaded.last_zxid, loaded.image_zxid, loaded.recent);
         let standing = Standing { zxid: loaded.last_zxid, epoch: i64::from(epochs.current.0) };
         let election = Election::new(membership.my_id(), standing, rules.election);
-        let pipeline = Pipeline::new(rules.pipeline.clone(), tree, loaded.sessions, loaded.changes, now);
+        let pipeline = Pipeline::new(rules.pipeline.clone(), tree, loaded.sessions, loaded.changes, now)
+            .with_local_sessions(rules.local_sessions);
         let mut peer = Self {
             state: State {
                 rules: rules.zab,
@@ -126,12 +138,14 @@ impl Peer {
                 known_epoch: epochs.accepted,
                 history,
                 wants_snapshot: false,
+                is_ahead_of_log: false,
             },
             election,
             role: Role::Looking,
             roles: 0,
             pipeline,
             serving: Serving::No,
+            read_only_from_ms: None,
             draining: false,
             durability: Durability::default(),
             outbox: Outbox::default(),
@@ -143,6 +157,8 @@ impl Peer {
             touches: Touches::default(),
             behind_snapshot: Vec::new(),
             renewals: BTreeMap::new(),
+            masters: Masters::default(),
+            relayed: VecDeque::new(),
             random: rules.seed,
             rules,
         };
@@ -159,6 +175,11 @@ impl Peer {
     /// Whether clients are served.
     pub fn is_serving(&self) -> bool {
         self.serving == Serving::Yes && (self.rules.leader_serves || !self.leads())
+    }
+
+    /// Whether there may be sessions of clients.
+    fn serves_sessions(&self) -> bool {
+        matches!(self.serving, Serving::Yes | Serving::ReadOnly)
     }
 
     /// Whether this server leads, and is established: sessions expire and containers go only here.
@@ -183,13 +204,20 @@ impl Peer {
         self.state.validate()?;
         match &self.role {
             Role::Leading(leader) => leader.validate(&self.state)?,
-            Role::Learning(learner) => learner.validate(&self.state)?,
+            Role::Learning(learner) => {
+                learner.validate(&self.state)?;
+                learner.observer_master().map_or(Ok(()), |master| master.validate(&self.state))?;
+            }
             Role::Looking | Role::Pausing(_) | Role::Stopped => {}
         }
         let (applied, history) = (tree.last_zxid(), &self.state.history);
         if self.serving == Serving::Yes {
             let committed = history.committed();
             require(applied <= committed, "clients see only what is committed", || format!("{applied}, {committed}"))?;
+        }
+        for (session, _) in self.pipeline.local_sessions.iter() {
+            let known = self.pipeline.sessions.get(session).is_some();
+            require(!known && self.serves_sessions(), "a session is local or the ensemble's", || session.to_string())?;
         }
         let mut last = applied;
         for zxid in self.pipeline.waiting() {
@@ -231,7 +259,8 @@ impl Peer {
 
     /// Whether the image may be brought forward to this tree: everything in it is known to be committed.
     pub fn image_may_follow(&self, tree: &Tree) -> bool {
-        tree.last_zxid() <= self.state.history.committed() && !self.is_replacing()
+        let is_logged = !self.state.is_ahead_of_log && !self.is_replacing();
+        tree.last_zxid() <= self.state.history.committed() && is_logged
     }
 
     /// Whether tree and log are about to become others.
@@ -243,7 +272,8 @@ impl Peer {
     pub fn keep_log_after(&self) -> Option<Zxid> {
         match &self.role {
             Role::Leading(leader) => leader.keep_log_after(),
-            Role::Looking | Role::Pausing(_) | Role::Learning(_) | Role::Stopped => None,
+            Role::Learning(learner) => learner.observer_master().and_then(Leader::keep_log_after),
+            Role::Looking | Role::Pausing(_) | Role::Stopped => None,
         }
     }
 
@@ -269,7 +299,13 @@ impl Peer {
         };
         let early = self.early_learners.values().map(|early| early.until_ms).min();
         let sessions = self.is_established_leader().then(|| self.pipeline.sessions.next_deadline_ms()).flatten();
-        [role, early, sessions].into_iter().flatten().min().filter(|deadline_ms| *deadline_ms != i64::MAX)
+        let local = self.serves_sessions().then(|| self.pipeline.local_sessions.next_deadline_ms()).flatten();
+        let read_only = self.read_only_deadline_ms();
+        [role, early, sessions, local, read_only]
+            .into_iter()
+            .flatten()
+            .min()
+            .filter(|deadline_ms| *deadline_ms != i64::MAX)
     }
 
     /// Something happened.
@@ -291,6 +327,7 @@ impl Peer {
                 self.election.on_unreachable(now.monotonic_ms, server, membership, &mut self.votes);
             }
             Input::LearnerConnected { link } => self.on_learner_connected(now, link),
+            Input::ObserverConnected { link } => self.on_observer_connected(now, link),
             Input::LearnerPacket { link, packet } => self.on_learner_packet(now, lent.tree, link, packet),
             Input::LearnerGone { link } => self.on_learner_gone(link),
             Input::LeaderConnected { dial } => {
@@ -319,18 +356,18 @@ impl Peer {
                 self.on_snapshot_installed(now, lent.tree, loaded);
             }
             Input::HistoryRead { link, piece } => {
-                if let Role::Leading(leader) = &mut self.role {
-                    leader.on_history(&self.state, now.monotonic_ms, link, piece, &mut self.actions);
+                if let Some(master) = self.role.learner_master() {
+                    master.on_history(&self.state, now.monotonic_ms, link, piece, &mut self.actions);
                 }
             }
             Input::SnapshotOpened { link, zxid } => {
-                if let Role::Leading(leader) = &mut self.role {
-                    leader.on_snapshot_opened(link, zxid, &mut self.actions);
+                if let Some(master) = self.role.learner_master() {
+                    master.on_snapshot_opened(link, zxid, &mut self.actions);
                 }
             }
             Input::SnapshotSent { link } => {
-                if let Role::Leading(leader) = &mut self.role {
-                    leader.on_snapshot_sent(&self.state, now.monotonic_ms, link, &mut self.actions);
+                if let Some(master) = self.role.learner_master() {
+                    master.on_snapshot_sent(&self.state, now.monotonic_ms, link, &mut self.actions);
                 }
             }
             Input::RenewSession { conn, session, timeout_ms } => self.renew_session(now, conn, session, timeout_ms),
@@ -346,20 +383,16 @@ impl Peer {
     /// Clients of this server, or the server itself, want something changed. Requests must come in the order in which
     /// each client sent them.
     pub fn submit(&mut self, now: Now, tree: &Tree, requests: impl IntoIterator<Item = WriteRequest>) {
-        if self.serving != Serving::Yes || self.draining {
+        if !self.serves_sessions() || self.draining {
             return;
         }
         match self.role {
             Role::Leading(_) => self.propose(now, tree, requests),
-            Role::Learning(_) => self.forward(requests),
-            Role::Looking | Role::Pausing(_) | Role::Stopped => {}
+            Role::Learning(_) => self.forward(now, requests),
+            Role::Looking => self.submit_read_only(requests),
+            Role::Pausing(_) | Role::Stopped => {}
         }
         self.carry_out(now, tree);
-    }
-
-    /// A new session for a connection; its createSession request is what comes next.
-    pub fn begin_session(&mut self, now: Now, timeout_ms: i32, conn: ConnId) -> SessionId {
-        self.pipeline.begin_session(now, timeout_ms, conn)
     }
 
     /// Whether [`Peer::apply`] has something to do.
@@ -367,7 +400,7 @@ impl Peer {
         match self.serving {
             Serving::No => false,
             Serving::Behind(_) => true,
-            Serving::Yes => self.pipeline.has_due(self.state.history.committed()),
+            Serving::Yes | Serving::ReadOnly => self.pipeline.has_due(self.state.history.committed()),
         }
     }
 
@@ -386,6 +419,10 @@ impl Peer {
         }
         let committed = self.state.history.committed();
         let more = self.pipeline.commit(tree, watches, connections, committed, count_max);
+        if self.state.is_ahead_of_log {
+            // The image that lacks this is replaced before it is brought forward again.
+            self.pipeline.changes = ChangeLog::default();
+        }
         if let Serving::Behind(through) = self.serving
             && !more
             && tree.last_zxid() >= through
@@ -407,11 +444,15 @@ impl Peer {
             Role::Pausing(Pause::Until(from_ms)) if *from_ms <= now_ms => self.look(now),
             Role::Looking => self.election.on_timeout(now_ms, &self.state.membership, &mut self.votes),
             Role::Leading(leader) => leader.on_timeout(&mut self.state, now_ms, &mut self.actions),
-            Role::Learning(learner) => learner.on_timeout(&self.state, now_ms, &mut self.actions),
+            Role::Learning(learner) => learner.on_timeout(&mut self.state, now_ms, &mut self.actions),
             Role::Pausing(_) | Role::Stopped => {}
         }
+        self.become_read_only(now);
         if self.is_established_leader() {
             self.expire_sessions(now, lent);
+        }
+        if self.serves_sessions() {
+            self.expire_local_sessions(now, lent);
         }
     }
 

@@ -93,6 +93,16 @@ pub enum Output {
         /// Milliseconds that the attempt may take.
         timeout_ms: i64,
     },
+    /// The same, at the host of that server's learner port, but at this server's own `observerMasterPort`
+    /// (`QuorumPeer#updateObserverMasterList`). What comes of it is the connection to the leader for all that follows.
+    DialObserverMaster {
+        /// The attempt.
+        dial: DialId,
+        /// To whom.
+        to: ServerId,
+        /// Milliseconds that the attempt may take.
+        timeout_ms: i64,
+    },
     /// Write to the leader.
     ToLeader {
         /// The connection.
@@ -134,6 +144,10 @@ pub enum Output {
 
     /// Clients may come: handshakes are taken, requests are submitted.
     Serve,
+    /// There is no quorum: clients that said they can do with it may come and read
+    /// ([`refusal`](crate::client::refusal), [`Connection::serve_read_only`](crate::client::Connection::serve_read_only)).
+    /// Ends with [`Output::StopServing`].
+    ServeReadOnly,
     /// Close all connections of clients, and take none.
     StopServing,
     /// Whether a client keeps its session. Follows every [`super::Input::RenewSession`], unless serving stops.

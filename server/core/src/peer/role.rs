@@ -41,6 +41,15 @@ impl Role {
         }
     }
 
+    /// Whoever serves learners: a leader, or a follower's part that serves observers (`LearnerMaster`).
+    pub(super) fn learner_master(&mut self) -> Option<&mut Leader> {
+        match self {
+            Self::Leading(leader) => Some(leader),
+            Self::Learning(learner) => learner.observer_master_mut(),
+            Self::Looking | Self::Pausing(_) | Self::Stopped => None,
+        }
+    }
+
     /// The learner, if `dial` is its present connection.
     pub(super) fn learner_on(&mut self, dial: DialId) -> Option<&mut Learner> {
         match self {

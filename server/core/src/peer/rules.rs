@@ -3,6 +3,7 @@
 use crate::election::Timing;
 use crate::ensemble::Membership;
 use crate::pipeline::PipelineRules;
+use crate::session::LocalSessions;
 use crate::zab::{Epochs, ZabRules};
 
 use super::input::Loaded;
@@ -23,6 +24,15 @@ pub struct PeerRules {
     /// `zookeeper.observer.election.DelayMs`: an observer that lost its leader waits for less than this before it looks
     /// for another, in milliseconds.
     pub observer_delay_ms: i64,
+    /// `zookeeper.observer.reconnectDelayMs`: an observer that has tried all observer masters waits for less than this
+    /// before it begins anew, in milliseconds.
+    pub observer_reconnect_delay_ms: i64,
+    /// `observerMasterPort` is set: an observer learns from any voter instead of the leader alone.
+    pub observer_masters: bool,
+    /// `localSessionsEnabled` and `localSessionsUpgradingEnabled`.
+    pub local_sessions: LocalSessions,
+    /// `readonlymode.enabled`: a server that finds no quorum shows its tree to clients that said they can do with that.
+    pub read_only_mode: bool,
     /// Makes what is random different on each server.
     pub seed: u64,
 }

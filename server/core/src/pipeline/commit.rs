@@ -2,9 +2,11 @@
 
 use rookeeper_protocol::client::EventType;
 use rookeeper_protocol::txn::{LogEntry, Txn};
-use rookeeper_protocol::types::{AclList, SessionId, Zxid};
+use rookeeper_protocol::types::{AclList, OpCode, SessionId, Zxid};
 
+use super::forward::Kept;
 use super::{Finished, Origin, Outcome, Pipeline, Proposal};
+use crate::session::Session;
 use crate::tree::{Applied, Observer, Tree};
 use crate::watch::{ConnId, WatchTable};
 
@@ -38,7 +40,7 @@ impl Pipeline {
         durable: Zxid,
         count_max: usize,
     ) -> bool {
-        self.answer_refused(tree, watches, connections);
+        self.answer_kept(tree, watches, connections);
         for _ in 0..count_max {
             if !self.is_due(durable) {
                 return false;
@@ -50,7 +52,7 @@ impl Pipeline {
 
     /// Whether [`Pipeline::commit`] has something to do.
     pub fn has_due(&self, durable: Zxid) -> bool {
-        self.is_due(durable) || self.forwarded.has_refused()
+        self.is_due(durable) || self.forwarded.has_due()
     }
 
     /// Whether what stands in front waits for nothing any more.
@@ -58,15 +60,35 @@ impl Pipeline {
         match self.queue.front().map(|proposal| &proposal.outcome) {
             None => false,
             Some(Outcome::Logged(entry)) => entry.header.zxid <= durable,
-            Some(Outcome::Refused(_)) => true,
+            Some(Outcome::Refused(_) | Outcome::Local) => true,
             Some(Outcome::Sync { due, .. }) => *due,
         }
     }
 
-    fn answer_refused(&mut self, tree: &Tree, watches: &mut WatchTable, connections: &mut dyn Connections) {
-        while let Some((origin, code)) = self.forwarded.take_refused() {
-            answer(&origin, Finished::refused(&origin, code, tree.last_zxid()), tree, watches, connections);
+    /// Answers what was not sent to the leader and has its turn.
+    fn answer_kept(&mut self, tree: &Tree, watches: &mut WatchTable, connections: &mut dyn Connections) {
+        while let Some((origin, kept)) = self.forwarded.take_due() {
+            match kept {
+                Kept::Refused(code) => {
+                    answer(&origin, Finished::refused(&origin, code, tree.last_zxid()), tree, watches, connections);
+                }
+                Kept::Local => self.finish_local(&origin, tree, watches, connections),
+            }
         }
+    }
+
+    /// A local session begins or ends.
+    fn finish_local(
+        &mut self,
+        origin: &Origin,
+        tree: &Tree,
+        watches: &mut WatchTable,
+        connections: &mut dyn Connections,
+    ) {
+        let ends = origin.op == OpCode::CloseSession;
+        let over = if ends { self.local_sessions.remove(origin.session) } else { None };
+        answer(origin, Finished::local(origin, tree.last_zxid()), tree, watches, connections);
+        end_connection(origin, over, connections);
     }
 
     fn commit_one(&mut self, tree: &mut Tree, watches: &mut WatchTable, connections: &mut dyn Connections) {
@@ -78,6 +100,7 @@ impl Pipeline {
                 let finished = Finished::refused(&proposal.request, *code, tree.last_zxid());
                 answer(&proposal.request, finished, tree, watches, connections);
             }
+            Outcome::Local => self.finish_local(&proposal.request, tree, watches, connections),
             Outcome::Sync { body, .. } => {
                 // A learner's queue knows only whose turn it is.
                 let forwarded = self.forwarded.take_sync(proposal.request.session);
@@ -86,8 +109,8 @@ impl Pipeline {
                 answer(origin, Finished::synced(origin, body, tree.last_zxid()), tree, watches, connections);
             }
         }
-        if self.forwarded.has_refused() {
-            self.answer_refused(tree, watches, connections);
+        if self.forwarded.has_due() {
+            self.answer_kept(tree, watches, connections);
         }
     }
 
@@ -112,21 +135,32 @@ impl Pipeline {
         let mut over = None;
         match &entry.txn {
             Txn::CreateSession { timeout_ms } => self.sessions.confirm(session, *timeout_ms),
-            Txn::CloseSession { .. } => over = self.sessions.remove(session).and_then(|session| session.conn),
+            Txn::CloseSession { .. } => over = self.sessions.remove(session),
             _ => {}
         }
         let forwarded = match self.forwarded.is_empty() {
             true => None,
             false => self.forwarded.take_write(session, entry.header.cxid),
         };
-        let origin = forwarded.as_ref().unwrap_or(&proposal.request);
-        answer(origin, Finished::applied(origin, entry, &applied, tree.last_zxid()), tree, watches, connections);
-        // The connection that asked for the end gets its reply; any other just closes.
-        if let Some(conn) = over
-            && origin.conn != Some(conn)
-        {
-            connections.session_over(session, conn);
-        }
+        let (origin, refusal) = match &forwarded {
+            Some((origin, refusal)) => (origin, *refusal),
+            None => (&proposal.request, None),
+        };
+        let finished = match (&entry.txn, refusal) {
+            (Txn::Error { .. }, Some(code)) => Finished::refused(origin, code, tree.last_zxid()),
+            _ => Finished::applied(origin, entry, &applied, tree.last_zxid()),
+        };
+        answer(origin, finished, tree, watches, connections);
+        end_connection(origin, over, connections);
+    }
+}
+
+/// A session is over: the connection that asked for its end gets its reply; any other just closes.
+fn end_connection(origin: &Origin, over: Option<Session>, connections: &mut dyn Connections) {
+    if let Some(conn) = over.and_then(|session| session.conn)
+        && origin.conn != Some(conn)
+    {
+        connections.session_over(origin.session, conn);
     }
 }
 

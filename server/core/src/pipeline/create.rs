@@ -94,10 +94,9 @@ impl Pipeline {
         if !ttl_fits || (op == OpCode::CreateTtl && !mode.is_ttl()) {
             return Err(ErrorCode::BadArguments);
         }
-        match self.check_session(&context.request.origin) {
-            // Local sessions apart, a session that owns znodes must be known to all.
-            Err(ErrorCode::UnknownSession) if mode.is_ephemeral() => Err(ErrorCode::SessionExpired),
-            other => other,
+        match mode.is_ephemeral() {
+            true => self.check_owner(&context.request.origin),
+            false => self.check_session(&context.request.origin),
         }
     }
 

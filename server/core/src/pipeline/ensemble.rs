@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use rookeeper_protocol::txn::{LogEntry, Txn};
 use rookeeper_protocol::types::{ErrorCode, OpCode, SessionId, Zxid};
 
-use super::forward::Forwarded;
+use super::forward::{Forwarded, Syncer};
 use super::outstanding::Outstanding;
 use super::prepare::{is_readable, spends_zxid};
 use super::{Now, Origin, Outcome, Pipeline, Proposal, WriteRequest};
@@ -26,7 +26,7 @@ impl Pipeline {
     /// log, and may still be committed.
     pub fn end_role(&mut self, now: Now, tree: &Tree) {
         self.leads = false;
-        self.forwarded = Forwarded::default();
+        self.end_local();
         self.queue.retain(|proposal| matches!(proposal.outcome, Outcome::Logged(_)));
         for proposal in &mut self.queue {
             (proposal.request.conn, proposal.request.learner) = (None, None);
@@ -37,6 +37,12 @@ impl Pipeline {
         // What was proposed is not judged by any more.
         self.outstanding = Outstanding::new(tree.digest(), tree.hash_seed());
         self.sessions.restart(now.monotonic_ms);
+    }
+
+    /// All connections of clients end: what they wait for is forgotten, and so are the sessions that nobody else knows.
+    pub fn end_local(&mut self) {
+        self.forwarded = Forwarded::default();
+        self.local_sessions.clear();
     }
 
     /// Submits a reconfiguration that was judged by the one who knows the ensemble: the text of the new list of members, or
@@ -55,6 +61,12 @@ impl Pipeline {
         let entry = self.queue.back().map(|proposal| &proposal.outcome);
         let is_list = matches!(entry, Some(Outcome::Logged(entry)) if matches!(entry.txn, Txn::SetData { .. }));
         (zxid, is_list)
+    }
+
+    /// Requests in work, and their bytes: on a leader everything that waits, on a learner what its own clients wait for.
+    pub fn requests_in_flight(&self) -> (usize, usize) {
+        let queued = if self.leads { self.queue.len() } else { 0 };
+        (queued + self.forwarded.count, self.queue_bytes + self.forwarded.bytes)
     }
 
     /// A transaction that waits to be applied.
@@ -79,7 +91,7 @@ impl Pipeline {
     pub fn waiting(&self) -> impl Iterator<Item = Zxid> {
         self.queue.iter().filter_map(|proposal| match &proposal.outcome {
             Outcome::Logged(entry) => Some(entry.header.zxid),
-            Outcome::Refused(_) | Outcome::Sync { .. } => None,
+            Outcome::Refused(_) | Outcome::Local | Outcome::Sync { .. } => None,
         })
     }
 
@@ -118,7 +130,8 @@ impl Pipeline {
         }
         let readable = spends_zxid(origin.op) || is_readable(origin.op, &request.body, self.rules.inner_length_max);
         if readable {
-            self.forwarded.write(origin, bytes);
+            let refusal = self.refusal_of_local(request);
+            self.forwarded.write(origin, bytes, refusal);
         } else {
             self.forwarded.refuse(origin, ErrorCode::MarshallingError, bytes);
         }
@@ -133,20 +146,30 @@ impl Pipeline {
         self.queue.push_back(Proposal { request: request.origin, outcome, bytes, quota: Vec::new() });
     }
 
-    /// The oldest `sync` may be answered once everything up to `committed` is applied.
-    pub fn sync_due(&mut self, committed: Zxid) {
+    /// The leader is asked for a `sync` on behalf of the observer on this connection.
+    pub fn sync_of_observer(&mut self, link: u64) {
+        self.forwarded.sync_of_observer(link);
+    }
+
+    /// The oldest `sync` may be answered once everything up to `committed` is applied. If it is an observer's, that one is
+    /// to be told at once; its connection is returned.
+    pub fn sync_due(&mut self, committed: Zxid) -> Option<u64> {
         if self.leads {
             let waits = |proposal: &&mut Proposal| matches!(proposal.outcome, Outcome::Sync { due: false, .. });
             if let Some(Proposal { outcome: Outcome::Sync { due, .. }, .. }) = self.queue.iter_mut().find(waits) {
                 *due = true;
             }
-            return;
+            return None;
         }
-        let Some(session) = self.forwarded.answered_sync() else { return };
+        let session = match self.forwarded.answered_sync()? {
+            Syncer::Session(session) => session,
+            Syncer::Observer(link) => return Some(link),
+        };
         let request = Origin { conn: None, learner: None, session, xid: 0, op: OpCode::Sync, received_ms: 0 };
         let is_later = |outcome: &Outcome| matches!(outcome, Outcome::Logged(entry) if entry.header.zxid > committed);
         let at = self.queue.iter().position(|proposal| is_later(&proposal.outcome)).unwrap_or(self.queue.len());
         let outcome = Outcome::Sync { body: Bytes::new(), due: true };
         self.queue.insert(at, Proposal { request, outcome, bytes: 0, quota: Vec::new() });
+        None
     }
 }

@@ -28,6 +28,8 @@ enum Outcome<'a> {
     Applied(&'a LogEntry, &'a Applied),
     /// A `sync` with this body.
     Synced(&'a [u8]),
+    /// A local session began or ended.
+    Local,
     Failed(ErrorCode),
 }
 
@@ -44,6 +46,11 @@ impl<'a> Finished<'a> {
     /// A request that could not be decoded.
     pub(super) fn refused(origin: &'a Origin, code: ErrorCode, zxid: Zxid) -> Self {
         Self { origin, zxid, result: Outcome::Failed(code) }
+    }
+
+    /// A local session begins or ends.
+    pub(super) fn local(origin: &'a Origin, zxid: Zxid) -> Self {
+        Self { origin, zxid, result: Outcome::Local }
     }
 
     /// A `sync` whose turn has come.
@@ -88,6 +95,7 @@ impl<'a> Finished<'a> {
         let xid = self.origin.xid;
         let (entry, applied) = match &self.result {
             Outcome::Failed(code) => return write_error_reply(out, xid, self.zxid, *code),
+            Outcome::Local => return write_error_reply(out, xid, self.zxid, ErrorCode::Ok),
             Outcome::Synced(body) => return write_sync_reply(out, xid, self.zxid, body),
             Outcome::Applied(entry, applied) => (entry, applied),
         };

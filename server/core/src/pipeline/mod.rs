@@ -14,6 +14,7 @@ mod create;
 mod ensemble;
 mod finish;
 mod forward;
+mod local;
 mod multi;
 mod outstanding;
 mod prepare;
@@ -32,7 +33,7 @@ pub use finish::Finished;
 pub use request::{Origin, WriteRequest};
 pub use rules::{Now, PipelineRules};
 
-use crate::session::{SessionIds, SessionTable};
+use crate::session::{LocalSessions, SessionIds, SessionTable};
 use crate::tree::{ChangeLog, Tree};
 use crate::watch::ConnId;
 use forward::Forwarded;
@@ -59,6 +60,8 @@ enum Outcome {
     Logged(LogEntry),
     /// An error without a place in the order: the request could not be decoded.
     Refused(ErrorCode),
+    /// A local session begins or ends.
+    Local,
     /// A `sync`, which waits for nothing but its turn once it is due.
     Sync { body: Bytes, due: bool },
 }
@@ -80,6 +83,9 @@ pub struct Pipeline {
     rules: PipelineRules,
     /// All sessions of the ensemble.
     pub sessions: SessionTable,
+    /// Sessions that only this server knows.
+    pub local_sessions: SessionTable,
+    local_rule: LocalSessions,
     ids: SessionIds,
     /// What the image lacks.
     pub changes: ChangeLog,
@@ -116,6 +122,8 @@ impl Pipeline {
         Self {
             outstanding: Outstanding::new(tree.digest(), tree.hash_seed()),
             last_proposed: tree.last_zxid(),
+            local_sessions: SessionTable::new(rules.tick_ms),
+            local_rule: LocalSessions::Disabled,
             rules,
             sessions: table,
             ids,
@@ -169,7 +177,7 @@ impl Pipeline {
                 entry.write(log);
                 Some(entry.header.zxid)
             }
-            Outcome::Refused(_) | Outcome::Sync { .. } => None,
+            Outcome::Refused(_) | Outcome::Local | Outcome::Sync { .. } => None,
         };
         self.queue_bytes += proposal.bytes;
         self.queue.push_back(proposal);

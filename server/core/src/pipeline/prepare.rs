@@ -132,9 +132,25 @@ impl Pipeline {
 
     /// Whether the session may do anything (`SessionTrackerImpl#checkSession`).
     pub(super) fn check_session(&mut self, origin: &Origin) -> Result<(), ErrorCode> {
+        match self.local_sessions.check(origin.session, origin.owner()) {
+            Err(ErrorCode::UnknownSession) => {}
+            known => return known,
+        }
+        match self.sessions.check(origin.session, origin.owner()) {
+            Err(ErrorCode::UnknownSession) if self.is_local_elsewhere(origin.session) => Ok(()),
+            // Java's leaders know of no other sessions than these (`LeaderSessionTracker#checkSession`).
+            Err(ErrorCode::UnknownSession) if self.leads => Err(ErrorCode::SessionExpired),
+            checked => checked,
+        }
+    }
+
+    /// Whether the session may own znodes: all must know it (`LeaderSessionTracker#checkGlobalSession`).
+    pub(super) fn check_owner(&mut self, origin: &Origin) -> Result<(), ErrorCode> {
+        if self.local_sessions.get(origin.session).is_some() {
+            return Err(ErrorCode::EphemeralOnLocalSession);
+        }
         self.sessions.check(origin.session, origin.owner()).map_err(|code| match code {
-            // Java's leaders know of no sessions but those that all know (`LeaderSessionTracker#checkSession`).
-            ErrorCode::UnknownSession if self.leads => ErrorCode::SessionExpired,
+            ErrorCode::UnknownSession => ErrorCode::SessionExpired,
             code => code,
         })
     }

@@ -301,6 +301,11 @@ impl Tree {
         self.ephemerals.len()
     }
 
+    /// The sessions that own ephemeral znodes, in the order of their ids.
+    pub fn ephemeral_owners(&self) -> impl Iterator<Item = SessionId> + '_ {
+        self.ephemerals.keys().copied()
+    }
+
     /// Ephemeral znodes with their owners, ordered by both, from behind `after` on.
     pub fn ephemerals_after(
         &self,

@@ -45,6 +45,15 @@ pub enum Action {
         /// Milliseconds that it may take.
         timeout_ms: i64,
     },
+    /// The same at the port for observers.
+    DialObserverMaster {
+        /// The attempt.
+        dial: DialId,
+        /// To whom.
+        to: ServerId,
+        /// Milliseconds that it may take.
+        timeout_ms: i64,
+    },
     /// Write packets to the leader.
     ToLeader(Bytes),
 
@@ -129,6 +138,8 @@ pub enum Reason {
     HistoryGone,
     /// There are too many connections already.
     TooMany,
+    /// Too many learners are being synchronized already.
+    TooManySyncs,
     /// The same server came again on another connection.
     Replaced,
     /// The connection ended.
@@ -165,6 +176,7 @@ impl fmt::Display for Reason {
             Self::CommittedCut => "it wanted something cut that is committed here",
             Self::HistoryGone => "what it lacks is not in the log any more",
             Self::TooMany => "there are too many learners",
+            Self::TooManySyncs => "too many learners are being synchronized",
             Self::Replaced => "the same server connected again",
             Self::Disconnected => "the connection ended",
             Self::Unreachable => "it cannot be reached",

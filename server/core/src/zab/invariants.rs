@@ -65,7 +65,7 @@ impl Leader {
                 format!("{epoch}, {:?}", state.epochs)
             })?;
         }
-        if stage == Stage::Broadcasting {
+        if stage == Stage::Broadcasting && !self.relays() {
             let (proposed, logged) = (self.last_proposed(), history.last_logged());
             require(proposed == logged || !self.has_proposed(), "what is proposed is logged", || {
                 format!("{proposed}, {logged}")

@@ -18,6 +18,11 @@ pub struct ZabRules {
     pub sync_limit: i64,
     /// connectToLearnerMasterLimit in ticks; 0 is initLimit.
     pub connect_limit: i64,
+    /// `zookeeper.leader.maxTimeToWaitForEpoch` in milliseconds: a leader that has waited longer for a quorum gives up when
+    /// one of its voters looks for a leader again. `None` (a negative time): it waits for initLimit.
+    pub epoch_wait_ms_max: Option<i64>,
+    /// `syncEnabled` or `zookeeper.observer.syncEnabled`: whether an observer writes what it is told to its log.
+    pub observer_sync: bool,
     /// How learners are synchronized.
     pub sync: SyncRules,
     /// The number behind which a leader begins to count in its epoch: 0, unless a test wants to see the end of an epoch
@@ -62,12 +67,20 @@ pub struct State {
     pub history: History,
     /// What is on disk cannot be brought to the leader's history by a cut: the next leader is asked for a snapshot.
     pub wants_snapshot: bool,
+    /// The history goes on in memory behind the end of the log: the server observed and was not to write
+    /// ([`ZabRules::observer_sync`]). Only a snapshot makes the log whole again.
+    pub is_ahead_of_log: bool,
 }
 
 impl State {
     /// How new this server's history is.
     pub fn summary(&self) -> StateSummary {
         StateSummary { epoch: self.epochs.current, last_zxid: self.history.last_logged() }
+    }
+
+    /// What the server stands for election with: nobody is elected for what would be gone after a crash.
+    pub fn standing_zxid(&self) -> Zxid {
+        if self.is_ahead_of_log { self.history.durable() } else { self.history.last_logged() }
     }
 
     /// The last zxid of the log.

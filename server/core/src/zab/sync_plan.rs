@@ -17,6 +17,16 @@ pub struct SyncRules {
     /// `zookeeper.snapshotSizeFactor` in thousandths: a learner that lacks more than the window has is served from the
     /// log on disk, if what it lacks is no longer than this share of a snapshot. `None` (a negative factor): never.
     pub snapshot_size_permille: Option<u32>,
+    /// `zookeeper.leader.maxConcurrentSnapSyncs`: observers are refused while so many learners are sent snapshots.
+    pub snap_syncs_max: usize,
+    /// `zookeeper.leader.maxConcurrentDiffSyncs`: the same for learners that are sent what they lack.
+    pub diff_syncs_max: usize,
+}
+
+impl SyncRules {
+    /// What holds without a configuration.
+    pub const DEFAULT: Self =
+        Self { force_snapshot: false, snapshot_size_permille: Some(330), snap_syncs_max: 10, diff_syncs_max: 100 };
 }
 
 /// What a learner told of its history.
@@ -122,7 +132,7 @@ mod tests {
     use crate::zab::LogRecord;
     use bytes::Bytes;
 
-    const RULES: SyncRules = SyncRules { force_snapshot: false, snapshot_size_permille: Some(330) };
+    const RULES: SyncRules = SyncRules::DEFAULT;
     /// Two records of epoch 1, three of epoch 2, the last of them not committed.
     const WINDOW: [i64; 5] = [0x1_0000_0006, 0x1_0000_0007, 0x2_0000_0001, 0x2_0000_0002, 0x2_0000_0003];
     const COMMITTED: Zxid = Zxid(0x2_0000_0002);

@@ -14,7 +14,9 @@ pub(super) const RULES: ZabRules = ZabRules {
     init_limit: 10,
     sync_limit: 5,
     connect_limit: 0,
-    sync: SyncRules { force_snapshot: false, snapshot_size_permille: Some(330) },
+    epoch_wait_ms_max: None,
+    observer_sync: true,
+    sync: SyncRules::DEFAULT,
     first_counter: 0,
 };
 
@@ -43,6 +45,7 @@ pub(super) fn state(me: i64, committed: Zxid, log: &[Zxid]) -> State {
         known_epoch: Epoch(0),
         history: History::new(500, last, committed, log.iter().map(|zxid| record(*zxid)).collect()),
         wants_snapshot: false,
+        is_ahead_of_log: false,
     }
 }
 
@@ -95,6 +98,9 @@ pub(super) fn take(actions: &mut Vec<Action>) -> Vec<String> {
         Action::InstallSnapshot => vec!["install snapshot".to_owned()],
         Action::DropSnapshot => vec!["drop snapshot".to_owned()],
         Action::Dial { dial, to, timeout_ms } => vec![format!("dial {} server {to} for {timeout_ms}", dial.0)],
+        Action::DialObserverMaster { dial, to, timeout_ms } => {
+            vec![format!("dial {} observer master {to} for {timeout_ms}", dial.0)]
+        }
         Action::OpenSnapshot(link) => vec![format!("open snapshot for {}", link.0)],
         Action::SendSnapshot(link) => vec![format!("to {}: the snapshot", link.0)],
         Action::ReadHistory { link, after, through, size_limit_permille } => {

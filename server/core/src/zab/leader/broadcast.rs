@@ -116,7 +116,7 @@ impl Leader {
     /// Looks whether more is committed: the highest zxid that a quorum of each list has, the leader's own log included.
     // zab: LeaderTryToCommit
     pub(super) fn count_acks(&mut self, state: &mut State, actions: &mut Vec<Action>) {
-        if self.is_replaced {
+        if self.is_replaced || self.relays {
             return;
         }
         let (me, own) = (self.me, state.history.durable());
@@ -170,7 +170,13 @@ impl Leader {
     }
 
     /// Hands out what tells that everything up to `through` is committed.
-    fn tell_committed(&mut self, through: Zxid, commits: &Bytes, informs: &Bytes, actions: &mut Vec<Action>) {
+    pub(super) fn tell_committed(
+        &mut self,
+        through: Zxid,
+        commits: &Bytes,
+        informs: &Bytes,
+        actions: &mut Vec<Action>,
+    ) {
         for (link, learner) in self.learners.iter_mut().filter(|(_, learner)| learner.is_forwarded_to()) {
             let frame = if learner.follows { commits } else { informs };
             actions.push(Action::ToLearner(*link, frame.clone()));
@@ -253,7 +259,7 @@ impl Leader {
     /// Twice in a tick the learners are pinged, and once the quorum is counted (`Leader#lead`).
     pub(super) fn tick(&mut self, state: &mut State, now_ms: i64, actions: &mut Vec<Action>) {
         self.next_ping_ms = now_ms + state.rules.ping_ms();
-        if self.quorum_is_due && !self.has_quorum(state, now_ms) {
+        if self.quorum_is_due && !self.relays && !self.has_quorum(state, now_ms) {
             return actions.push(Action::Leave(Reason::NoQuorum));
         }
         self.quorum_is_due = !self.quorum_is_due;

@@ -81,6 +81,16 @@ impl Leader {
         }
     }
 
+    /// A voter looks for a leader again. Where that is wished a leader that has waited long enough for a quorum takes this as
+    /// a sign that none will come (`Leader#reportLookingSid`).
+    pub fn on_voter_looks(&mut self, state: &State, now_ms: i64, voter: ServerId, actions: &mut Vec<Action>) {
+        let waited_ms = now_ms - (self.deadline_ms - state.rules.init_ms());
+        let long_enough = state.rules.epoch_wait_ms_max.is_some_and(|max_ms| waited_ms > max_ms);
+        if self.stage == Stage::Discovering && long_enough && state.membership.voters().contains(&voter) {
+            actions.push(Action::Leave(Reason::NoQuorum));
+        }
+    }
+
     fn name_for_unnamed(&mut self) -> ServerId {
         let name = ServerId(self.next_unnamed);
         self.next_unnamed -= 1;
@@ -160,7 +170,7 @@ impl Leader {
         let (server, follows) = (learner.server, learner.follows);
         if self.stage > Stage::Gathering {
             learner.phase = Phase::Acknowledged;
-            if self.stage >= Stage::Synchronizing {
+            if self.stage >= Stage::Synchronizing && !self.is_ahead(state, link) {
                 self.synchronize(state, now_ms, link, actions);
             }
             return;

@@ -45,6 +45,15 @@ pub enum Phase {
     UpToDate,
 }
 
+/// What a learner is sent until it acknowledges NEWLEADER. There may be only so many of each at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sync {
+    /// A snapshot.
+    Snap,
+    /// What it lacks, or a cut.
+    Diff,
+}
+
 /// Proposals that wait for a learner's acknowledgement: two are remembered, as by Java's `SyncLimitCheck`.
 #[derive(Debug, Default)]
 struct Unacknowledged {
@@ -65,6 +74,8 @@ pub struct ServedLearner {
     protocol_version: i32,
     /// How far it has come.
     pub phase: Phase,
+    /// What it is being sent.
+    pub(super) sync: Option<Sync>,
     /// What it told of its history.
     pub told: LearnerState,
     /// Everything up to here was written to it, or was there already.
@@ -89,6 +100,7 @@ impl ServedLearner {
             follows: false,
             protocol_version: 0,
             phase: Phase::Connected,
+            sync: None,
             told: LearnerState { last_zxid: Zxid::ZERO, current_epoch: None },
             sent: Zxid::ZERO,
             acked: None,
@@ -213,7 +225,9 @@ mod tests {
         init_limit: 10,
         sync_limit: 5,
         connect_limit: 0,
-        sync: SyncRules { force_snapshot: false, snapshot_size_permille: None },
+        sync: SyncRules { snapshot_size_permille: None, ..SyncRules::DEFAULT },
+        epoch_wait_ms_max: None,
+        observer_sync: true,
         first_counter: 0,
     };
 

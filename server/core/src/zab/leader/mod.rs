@@ -11,6 +11,7 @@
 mod broadcast;
 mod discovery;
 mod learner;
+mod relay;
 mod synchronization;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -63,6 +64,8 @@ pub enum Incoming {
 #[derive(Debug)]
 pub struct Leader {
     me: ServerId,
+    /// It is a follower, and its learners are observers.
+    relays: bool,
     stage: Stage,
     /// The new epoch, as far as it is known: greater than any that was told.
     epoch: Epoch,
@@ -101,6 +104,7 @@ impl Leader {
         let me = state.membership.my_id();
         let mut leader = Self {
             me,
+            relays: false,
             stage: Stage::Discovering,
             epoch: state.epochs.accepted,
             own: state.summary(),
@@ -189,7 +193,7 @@ impl Leader {
         learner.heard(now_ms, &state.rules);
         let phase = learner.phase;
         match (phase, packet.kind()) {
-            (Phase::Connected, Some(PacketType::FollowerInfo)) => {
+            (Phase::Connected, Some(PacketType::FollowerInfo)) if !self.relays => {
                 self.on_introduction(state, now_ms, link, true, &packet, actions);
             }
             (Phase::Connected, Some(PacketType::ObserverInfo)) => {

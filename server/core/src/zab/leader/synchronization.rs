@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use rookeeper_protocol::peer::{PacketType, write_packet};
 use rookeeper_protocol::types::Zxid;
 
-use super::learner::Phase;
+use super::learner::{Phase, Sync};
 use super::{Leader, Stage};
 use crate::zab::action::{Action, LearnerLink, Reason};
 use crate::zab::history::{HistoryPiece, LogRecord, follows};
@@ -42,6 +42,24 @@ impl Leader {
         self.follow_plan(state, now_ms, link, plan, actions);
     }
 
+    /// Whether a learner may be sent what it lacks. While too many are, observers are refused: they come again. Followers are
+    /// not, but they count (`LearnerSyncThrottler`).
+    fn begin_sync(&mut self, state: &State, link: LearnerLink, sync: Sync, actions: &mut Vec<Action>) -> bool {
+        let rules = &state.rules.sync;
+        let count_max = match sync {
+            Sync::Snap => rules.snap_syncs_max,
+            Sync::Diff => rules.diff_syncs_max,
+        };
+        let count = self.learners.values().filter(|learner| learner.sync == Some(sync)).count();
+        let Some(learner) = self.learners.get_mut(&link) else { return false };
+        if !learner.follows && count >= count_max {
+            self.dismiss(link, Reason::TooManySyncs, actions);
+            return false;
+        }
+        learner.sync = Some(sync);
+        true
+    }
+
     fn follow_plan(
         &mut self,
         state: &State,
@@ -51,6 +69,15 @@ impl Leader {
         actions: &mut Vec<Action>,
     ) {
         let target = self.target(state);
+        let sync = match plan {
+            SyncPlan::Diff { .. } | SyncPlan::Trunc { .. } => Some(Sync::Diff),
+            SyncPlan::Snap => Some(Sync::Snap),
+            // Which it is shows in the log.
+            SyncPlan::Log => None,
+        };
+        if sync.is_some_and(|sync| !self.begin_sync(state, link, sync, actions)) {
+            return;
+        }
         let Some(learner) = self.learners.get_mut(&link) else { return };
         match plan {
             SyncPlan::Diff { target, after } => {
@@ -93,17 +120,16 @@ impl Leader {
             }
             (Phase::Planning, HistoryPiece::Records { at_or_before, records }) => {
                 let next = records.first().map(|record| record.zxid);
-                let after = match plan_from_log(at_or_before, next, target, &learner.told) {
-                    SyncPlan::Diff { target, after } => {
-                        actions.push(Action::ToLearner(link, packet(PacketType::Diff, target)));
-                        after
-                    }
-                    SyncPlan::Trunc { keep } => {
-                        actions.push(Action::ToLearner(link, packet(PacketType::Trunc, keep)));
-                        keep
-                    }
+                let (first, after) = match plan_from_log(at_or_before, next, target, &learner.told) {
+                    SyncPlan::Diff { target, after } => (packet(PacketType::Diff, target), after),
+                    SyncPlan::Trunc { keep } => (packet(PacketType::Trunc, keep), keep),
                     plan => return self.follow_plan(state, now_ms, link, plan, actions),
                 };
+                if !self.begin_sync(state, link, Sync::Diff, actions) {
+                    return;
+                }
+                let Some(learner) = self.learners.get_mut(&link) else { return };
+                actions.push(Action::ToLearner(link, first));
                 learner.sent = after;
                 learner.phase = Phase::Reading;
                 self.send_piece(state, now_ms, link, &records, actions);
@@ -214,7 +240,7 @@ impl Leader {
         actions: &mut Vec<Action>,
     ) {
         let Some(learner) = self.learners.get_mut(&link) else { return };
-        learner.phase = Phase::Synchronized;
+        (learner.phase, learner.sync) = (Phase::Synchronized, None);
         let (server, follows) = (learner.server, learner.follows);
         if let Some(server) = server
             && follows

@@ -33,7 +33,12 @@ impl Learner {
         };
         let record = LogRecord { zxid, payload };
         state.history.append(record.clone());
-        actions.push(Action::Append(record));
+        // What comes behind a snapshot becomes part of it, whoever this is.
+        if self.follows || state.rules.observer_sync || self.replaced.is_some() {
+            actions.push(Action::Append(record));
+        } else {
+            state.is_ahead_of_log = true;
+        }
         self.uncommitted.push_back(zxid);
         if self.stage > Stage::Copying && self.follows {
             self.unacknowledged.push_back(zxid);
@@ -43,10 +48,23 @@ impl Learner {
 
     /// The oldest proposal is committed.
     // zab: FollowerProcessCOMMIT
-    pub(super) fn on_commit(&mut self, state: &mut State, zxid: Zxid, actions: &mut Vec<Action>) {
-        if self.take_commit(zxid, actions) && self.stage == Stage::Serving {
-            state.history.commit(zxid);
-            actions.push(Action::Commit(zxid));
+    pub(super) fn on_commit(
+        &mut self,
+        state: &mut State,
+        zxid: Zxid,
+        designated: Option<ServerId>,
+        actions: &mut Vec<Action>,
+    ) {
+        if !self.take_commit(zxid, actions) || self.stage != Stage::Serving {
+            return;
+        }
+        if let Some(observers) = &mut self.observers {
+            observers.relay_commit(state, zxid, designated, actions);
+        }
+        state.history.commit(zxid);
+        actions.push(Action::Commit(zxid));
+        if let Some(observers) = &mut self.observers {
+            observers.serve_those_ahead(state, self.heard_ms, actions);
         }
     }
 
@@ -76,7 +94,7 @@ impl Learner {
             return actions.push(Action::Leave(Reason::BadPacket));
         };
         if packet.zxid > self.told_committed {
-            self.on_commit(state, packet.zxid, actions);
+            self.on_commit(state, packet.zxid, Some(leader), actions);
             self.activate(packet.zxid, leader, actions);
         }
     }
@@ -99,7 +117,7 @@ impl Learner {
             return None;
         }
         let learned = self.on_proposal(state, zxid, payload, actions)?;
-        self.on_commit(state, zxid, actions);
+        self.on_commit(state, zxid, None, actions);
         Some(learned)
     }
 

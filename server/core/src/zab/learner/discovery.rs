@@ -23,6 +23,21 @@ const PAUSE_MAX_MS: i64 = 100;
 /// What the leader is told in the place of a last zxid by a learner that needs a snapshot: no log reaches back to it.
 const SNAPSHOT_WANTED: Zxid = Zxid(-2);
 
+/// Whom a learner connects to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// Who leads.
+    pub leader: ServerId,
+    /// The follower, or the leader itself, at whose port for observers it connects instead; none for the leader's own port.
+    pub master: Option<ServerId>,
+    /// Whether it follows; otherwise it observes.
+    pub follows: bool,
+    /// The number of the first attempt, behind which all others come.
+    pub dial: DialId,
+    /// The pause before the first attempt in milliseconds (`observer.reconnectDelayMs`).
+    pub delay_ms: i64,
+}
+
 /// The attempts to connect.
 #[derive(Debug)]
 pub(super) struct Connecting {
@@ -42,19 +57,14 @@ impl Connecting {
 }
 
 impl Learner {
-    /// Somebody else was elected. `dial` is the number of the first attempt, behind which all others come.
-    pub fn new(
-        state: &State,
-        now_ms: i64,
-        leader: ServerId,
-        follows: bool,
-        dial: DialId,
-        actions: &mut Vec<Action>,
-    ) -> Self {
+    /// Somebody else was elected. The first attempt to connect is made at once, or after the delay.
+    pub fn new(state: &State, now_ms: i64, target: Target, actions: &mut Vec<Action>) -> Self {
+        let Target { leader, master, follows, dial, delay_ms } = target;
         let timeout_ms = state.rules.connect_ms();
-        actions.push(Action::Dial { dial, to: leader, timeout_ms });
-        Self {
+        let begin_ms = now_ms + delay_ms;
+        let learner = Self {
             leader,
+            master,
             follows,
             dial,
             stage: Stage::Connecting,
@@ -62,15 +72,28 @@ impl Learner {
             old_protocol: false,
             heard_ms: now_ms,
             connecting: Connecting {
-                last_try_ms: now_ms + CONNECT_TRIES_MS.min(timeout_ms),
-                deadline_ms: now_ms + timeout_ms,
-                redial_ms: None,
+                last_try_ms: begin_ms + CONNECT_TRIES_MS.min(timeout_ms),
+                deadline_ms: begin_ms + timeout_ms,
+                redial_ms: (delay_ms > 0).then_some(begin_ms),
                 pause_ms: FIRST_PAUSE_MS,
             },
             uncommitted: VecDeque::new(),
             unacknowledged: VecDeque::new(),
             told_committed: Zxid::ZERO,
             replaced: None,
+            observers: None,
+        };
+        if delay_ms == 0 {
+            actions.push(learner.dial_for(timeout_ms));
+        }
+        learner
+    }
+
+    fn dial_for(&self, timeout_ms: i64) -> Action {
+        let dial = self.dial;
+        match self.master {
+            None => Action::Dial { dial, to: self.leader, timeout_ms },
+            Some(to) => Action::DialObserverMaster { dial, to, timeout_ms },
         }
     }
 
@@ -91,7 +114,7 @@ impl Learner {
             return actions.push(Action::Leave(Reason::Unreachable));
         }
         self.dial = DialId(self.dial.0 + 1);
-        actions.push(Action::Dial { dial: self.dial, to: self.leader, timeout_ms });
+        actions.push(self.dial_for(timeout_ms));
     }
 
     /// The connection stands: the learner says who it is.
@@ -152,7 +175,9 @@ impl Learner {
         if self.old_protocol {
             return;
         }
-        let last_logged = if state.wants_snapshot { SNAPSHOT_WANTED } else { state.last_logged() };
+        // A follower's log must be whole.
+        let wants_snapshot = state.wants_snapshot || (self.follows && state.is_ahead_of_log);
+        let last_logged = if wants_snapshot { SNAPSHOT_WANTED } else { state.last_logged() };
         let mut out = BytesMut::new();
         AckEpoch { current_epoch: current.map(|epoch| epoch.0) }.write_packet(&mut out, last_logged);
         actions.push(Action::ToLeader(out.freeze()));

@@ -19,9 +19,12 @@ use bytes::Bytes;
 use rookeeper_protocol::peer::{PacketType, QuorumPacket};
 use rookeeper_protocol::types::{ServerId, Zxid};
 
-use super::action::{Action, DialId, Reason};
+pub use discovery::Target;
+
+use super::action::{Action, DialId, LearnerLink, Reason};
 use super::epoch::{Epoch, Epochs};
 use super::history::History;
+use super::leader::Leader;
 use super::state::State;
 
 /// How far a learner has come; the picture is above.
@@ -66,6 +69,8 @@ pub enum Incoming {
 #[derive(Debug)]
 pub struct Learner {
     leader: ServerId,
+    /// The server that it connects to, if that is not the leader.
+    master: Option<ServerId>,
     follows: bool,
     dial: DialId,
     stage: Stage,
@@ -84,6 +89,8 @@ pub struct Learner {
     told_committed: Zxid,
     /// The history on disk, while a snapshot is to take its place.
     replaced: Option<History>,
+    /// The observers that it serves, since the first one came.
+    observers: Option<Box<Leader>>,
 }
 
 impl Learner {
@@ -125,6 +132,27 @@ impl Learner {
     /// The proposals that the leader has not committed yet, oldest first.
     pub fn uncommitted(&self) -> impl Iterator<Item = Zxid> {
         self.uncommitted.iter().copied()
+    }
+
+    /// Whoever serves observers on this server's behalf, if there were any.
+    pub fn observer_master(&self) -> Option<&Leader> {
+        self.observers.as_deref()
+    }
+
+    /// The same, to hand in what comes from them.
+    pub fn observer_master_mut(&mut self) -> Option<&mut Leader> {
+        self.observers.as_deref_mut()
+    }
+
+    /// Somebody connected to the port for observers. Java opens it when a follower begins to serve
+    /// (`Follower#followLeader`).
+    pub fn on_observer_connected(&mut self, state: &State, now_ms: i64, link: LearnerLink, actions: &mut Vec<Action>) {
+        if !self.follows || self.stage != Stage::Serving {
+            return actions.push(Action::Dismiss { link, server: None, reason: Reason::NotLeading });
+        }
+        let epoch = self.epoch;
+        let observers = self.observers.get_or_insert_with(|| Box::new(Leader::relay(state, now_ms, epoch)));
+        observers.on_connected(state, now_ms, link, actions);
     }
 
     /// The connection is gone, or there is none.
@@ -170,7 +198,7 @@ impl Learner {
             // Between the leader and an observer that serves only INFORM has a meaning.
             Some(PacketType::Proposal | PacketType::Commit) if serves && !self.follows => {}
             Some(PacketType::Proposal) => return self.on_proposal(state, zxid, packet.data, actions),
-            Some(PacketType::Commit) => self.on_commit(state, zxid, actions),
+            Some(PacketType::Commit) => self.on_commit(state, zxid, None, actions),
             Some(PacketType::CommitAndActivate) => self.on_commit_and_activate(state, &packet, actions),
             Some(PacketType::Inform) if !self.follows => return self.on_inform(state, zxid, packet.data, actions),
             Some(PacketType::InformAndActivate) if !self.follows => {
@@ -209,6 +237,11 @@ impl Learner {
 
     /// When something is due, in monotonic milliseconds.
     pub fn next_deadline_ms(&self, state: &State) -> i64 {
+        let observers_ms = self.observers.as_ref().map_or(i64::MAX, |observers| observers.next_deadline_ms(state));
+        self.own_deadline_ms(state).min(observers_ms)
+    }
+
+    fn own_deadline_ms(&self, state: &State) -> i64 {
         match self.stage {
             Stage::Connecting => self.connecting.next_deadline_ms(),
             // The disk is waited for, or the driver, who sees whether more of the snapshot comes.
@@ -219,8 +252,11 @@ impl Learner {
     }
 
     /// Time has passed.
-    pub fn on_timeout(&mut self, state: &State, now_ms: i64, actions: &mut Vec<Action>) {
-        if now_ms < self.next_deadline_ms(state) {
+    pub fn on_timeout(&mut self, state: &mut State, now_ms: i64, actions: &mut Vec<Action>) {
+        if let Some(observers) = &mut self.observers {
+            observers.on_timeout(state, now_ms, actions);
+        }
+        if now_ms < self.own_deadline_ms(state) {
             return;
         }
         match self.stage {

@@ -20,7 +20,7 @@ impl Learner {
         let zxid = packet.zxid;
         match packet.kind() {
             Some(PacketType::Diff) => self.copy_behind(state.last_logged()),
-            Some(PacketType::Trunc) if zxid < state.history.committed() => {
+            Some(PacketType::Trunc) if zxid < state.history.committed() || state.is_ahead_of_log => {
                 // A snapshot of a leader that was never established, or a leader that lost something.
                 state.wants_snapshot = true;
                 actions.push(Action::Leave(Reason::CommittedCut));
@@ -73,6 +73,9 @@ impl Learner {
 
     /// The learner leaves. A snapshot that was not asked to be installed never was.
     pub fn end(&mut self, state: &mut State, actions: &mut Vec<Action>) {
+        if let Some(mut observers) = self.observers.take() {
+            observers.dismiss_all(Reason::NotLeading, actions);
+        }
         if let Some(history) = self.replaced.take() {
             state.history = history;
             actions.push(Action::DropSnapshot);
@@ -98,7 +101,7 @@ impl Learner {
         self.stage = Stage::Adopting;
         if self.replaced.take().is_some() {
             actions.push(Action::InstallSnapshot);
-            state.wants_snapshot = false;
+            (state.wants_snapshot, state.is_ahead_of_log) = (false, false);
         }
         state.epochs.current = self.epoch;
         actions.push(Action::PersistEpochs(state.epochs));

@@ -7,6 +7,11 @@ use rookeeper_protocol::types::ServerId;
 use super::*;
 use crate::zab::testing::{quorum_packet, record, state, take, z};
 
+/// The leader is server 3.
+fn target(follows: bool, dial: DialId) -> Target {
+    Target { leader: ServerId(3), master: None, follows, dial, delay_ms: 0 }
+}
+
 /// Server 1 with two records of epoch 1, which follows (or observes) server 3.
 struct World {
     state: State,
@@ -19,7 +24,7 @@ impl World {
     fn new(follows: bool, committed: Zxid) -> Self {
         let state = state(1, committed, &[z(1, 1), z(1, 2)]);
         let mut actions = Vec::new();
-        let learner = Learner::new(&state, 0, ServerId(3), follows, DialId(7), &mut actions);
+        let learner = Learner::new(&state, 0, target(follows, DialId(7)), &mut actions);
         Self { state, learner, actions, now_ms: 0 }
     }
 
@@ -76,7 +81,7 @@ impl World {
 
     fn time(&mut self, now_ms: i64) -> Vec<String> {
         self.now_ms = now_ms;
-        self.learner.on_timeout(&self.state, now_ms, &mut self.actions);
+        self.learner.on_timeout(&mut self.state, now_ms, &mut self.actions);
         take(&mut self.actions)
     }
 
@@ -205,7 +210,7 @@ fn what_is_committed_is_never_cut() {
     assert_eq!(world.packet(PacketType::Trunc, z(1, 0), None), ["leave: CommittedCut"]);
     assert_eq!(world.state.last_logged(), z(1, 2));
     let (state, mut actions) = (world.state, Vec::new());
-    let learner = Learner::new(&state, 0, ServerId(3), true, DialId(8), &mut actions);
+    let learner = Learner::new(&state, 0, target(true, DialId(8)), &mut actions);
     let mut world = World { state, learner, actions, now_ms: 0 };
     world.learner.on_connected(&world.state, 0, &mut world.actions);
     take(&mut world.actions);

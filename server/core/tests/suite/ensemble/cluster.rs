@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
-use rookeeper_core::peer::{Input, Output};
+use rookeeper_core::peer::{Input, Output, PeerRules};
+use rookeeper_core::pipeline::WriteRequest;
 use rookeeper_core::watch::ConnId;
 use rookeeper_core::zab::{DialId, LearnerLink};
 use rookeeper_protocol::peer::{PacketDecoder, PacketType, PeerState};
@@ -69,6 +70,16 @@ impl Cluster {
     pub(crate) fn new(seed: u64, observers: i64) -> Self {
         let mut cluster = Self::stopped(seed, observers);
         (1..=3 + observers).for_each(|id| cluster.start(id));
+        cluster
+    }
+
+    /// The same, whose servers have other rules.
+    pub(crate) fn tuned(seed: u64, observers: i64, tune: fn(&mut PeerRules)) -> Self {
+        let mut cluster = Self::stopped(seed, observers);
+        for id in 1..=3 + observers {
+            cluster.server(id).tune = tune;
+            cluster.start(id);
+        }
         cluster
     }
 
@@ -425,13 +436,19 @@ impl Cluster {
 
     /// A client comes back with its session. Whether it keeps it.
     pub(crate) fn reconnect(&mut self, server: i64, session: SessionId, timeout_ms: i32) -> Option<ConnId> {
-        let now_ms = self.now_ms;
-        let conn = self.server(server).connect(now_ms, Some(session), timeout_ms).expect("nobody is served");
-        self.pump(server);
-        match &self.wait(server, conn)[..] {
+        let (conn, sent) = self.come_back(server, session, timeout_ms);
+        match &sent[..] {
             [Sent::Connect(response)] => (response.timeout_ms > 0).then_some(conn),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// A client comes back with its session. What it is told.
+    pub(crate) fn come_back(&mut self, server: i64, session: SessionId, timeout_ms: i32) -> (ConnId, Vec<Sent>) {
+        let now_ms = self.now_ms;
+        let conn = self.server(server).connect(now_ms, Some(session), timeout_ms).expect("nobody is served");
+        self.pump(server);
+        (conn, self.wait(server, conn))
     }
 
     pub(crate) fn hang_up(&mut self, server: i64, conn: ConnId) {
@@ -443,6 +460,13 @@ impl Cluster {
     pub(crate) fn send(&mut self, server: i64, conn: ConnId, xid: i32, request: &Request) {
         let now_ms = self.now_ms;
         self.server(server).send(now_ms, conn, xid, request);
+        self.pump(server);
+    }
+
+    /// A request that was read before, and is only now submitted.
+    pub(crate) fn submit(&mut self, server: i64, request: WriteRequest) {
+        let now_ms = self.now_ms;
+        self.server(server).submit(now_ms, request);
         self.pump(server);
     }
 

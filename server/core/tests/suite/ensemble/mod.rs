@@ -2,6 +2,8 @@
 
 mod cluster;
 mod disk;
+mod local_sessions;
+mod read_only;
 mod reconfiguration;
 mod recorded;
 mod server;

@@ -278,7 +278,9 @@ impl OurLeader {
                 init_limit: 10,
                 sync_limit: 5,
                 connect_limit: 0,
-                sync: SyncRules { force_snapshot: false, snapshot_size_permille: None },
+                epoch_wait_ms_max: None,
+                observer_sync: true,
+                sync: SyncRules { snapshot_size_permille: None, ..SyncRules::DEFAULT },
                 first_counter: 0,
             },
             membership: Membership::new(me, config, None, rules, connection != "version-3.8"),
@@ -286,6 +288,7 @@ impl OurLeader {
             known_epoch: Epoch(0),
             history: History::new(500, last, last, log),
             wants_snapshot: false,
+            is_ahead_of_log: false,
         };
         let leader = Leader::new(&state, 0);
         let mut ours = Self { state, leader, sent: Vec::new(), now_ms: 0, other };

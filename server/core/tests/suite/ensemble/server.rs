@@ -9,7 +9,8 @@ use rookeeper_core::client::{Connection, ConnectionRules, ReadView};
 use rookeeper_core::election::Timing;
 use rookeeper_core::ensemble::{ConfigRules, EnsembleConfig, Membership};
 use rookeeper_core::peer::{Clients, Input, Lent, Loaded, Output, Peer, PeerRules, Start, WriteId};
-use rookeeper_core::pipeline::{Connections, Finished, Now, PipelineRules};
+use rookeeper_core::pipeline::{Connections, Finished, Now, PipelineRules, WriteRequest};
+use rookeeper_core::session::LocalSessions;
 use rookeeper_core::tree::{Tree, TreeRules};
 use rookeeper_core::watch::{ConnId, WatchTable};
 use rookeeper_core::zab::{DialId, LogRecord, SyncRules, ZabRules};
@@ -77,6 +78,8 @@ pub(crate) struct Running {
     watches: WatchTable,
     pub(crate) table: Table,
     pub(crate) serves: bool,
+    /// It serves those who only want to read.
+    pub(crate) reads: bool,
     next_conn: u32,
 }
 
@@ -93,7 +96,8 @@ pub(crate) struct Server {
     /// `reconfigEnabled`.
     pub(crate) reconfigures: bool,
     pub(crate) skip_acl: bool,
-    pub(crate) first_counter: u32,
+    /// Changes its rules, from the next start on.
+    pub(crate) tune: fn(&mut PeerRules),
     /// It has said that its process may end.
     pub(crate) stopped: bool,
 }
@@ -102,15 +106,17 @@ fn policy(skip: bool) -> AclPolicy {
     AclPolicy { skip, auth: AuthRules::default() }
 }
 
-fn rules(id: i64, reconfig_enabled: bool, skip_acl: bool, first_counter: u32) -> PeerRules {
+fn rules(id: i64, reconfig_enabled: bool, skip_acl: bool) -> PeerRules {
     PeerRules {
         zab: ZabRules {
             tick_ms: 200,
             init_limit: 10,
             sync_limit: 5,
             connect_limit: 0,
-            sync: SyncRules { force_snapshot: false, snapshot_size_permille: Some(330) },
-            first_counter,
+            epoch_wait_ms_max: None,
+            observer_sync: true,
+            sync: SyncRules::DEFAULT,
+            first_counter: 0,
         },
         pipeline: PipelineRules {
             server_id: id as u8,
@@ -127,6 +133,10 @@ fn rules(id: i64, reconfig_enabled: bool, skip_acl: bool, first_counter: u32) ->
         commit_log_count: 5,
         leader_serves: true,
         observer_delay_ms: 200,
+        observer_reconnect_delay_ms: 0,
+        observer_masters: false,
+        local_sessions: LocalSessions::Disabled,
+        read_only_mode: false,
         seed: id as u64,
     }
 }
@@ -150,7 +160,7 @@ impl Server {
             writes: VecDeque::new(),
             received: None,
             behind_snapshot: None,
-            first_counter: 0,
+            tune: |_| {},
             stopped: false,
             reconfigures: false,
             skip_acl: false,
@@ -167,7 +177,8 @@ impl Server {
         let (active, next) = (parse(&self.disk.members), self.disk.next_members.as_ref().map(parse));
         let membership = Membership::new(ServerId(self.id), active, next, CONFIG_RULES, self.reconfigures);
         let start = Start { membership, epochs: self.disk.epochs, loaded };
-        let rules = rules(self.id, self.reconfigures, self.skip_acl, self.first_counter);
+        let mut rules = rules(self.id, self.reconfigures, self.skip_acl);
+        (self.tune)(&mut rules);
         let peer = Peer::new(rules, start, &tree, Self::now(now_ms));
         let rules = ConnectionRules {
             acl: policy(self.skip_acl),
@@ -177,7 +188,7 @@ impl Server {
         };
         let table = Table { clients: BTreeMap::new(), rules, now_ms };
         let watches = WatchTable::new(1);
-        self.running = Some(Running { peer, tree, watches, table, serves: false, next_conn: 1 });
+        self.running = Some(Running { peer, tree, watches, table, serves: false, reads: false, next_conn: 1 });
     }
 
     /// The process is gone, and so is what was not flushed.
@@ -222,8 +233,9 @@ impl Server {
             | Output::InstallSnapshot { .. }
             | Output::DropSnapshot { .. } => self.writes.push_back(output),
             Output::Serve => running.serves = true,
+            Output::ServeReadOnly => running.reads = true,
             Output::StopServing => {
-                running.serves = false;
+                (running.serves, running.reads) = (false, false);
                 running.table.clients.values_mut().for_each(|client| client.connection.end());
             }
             Output::SessionRenewed { conn, valid, .. } => {
@@ -315,21 +327,24 @@ impl Server {
 
     /// A client connects, and asks for a session or comes back with one. `None` if nobody is served.
     pub(crate) fn connect(&mut self, now_ms: i64, session: Option<SessionId>, timeout_ms: i32) -> Option<ConnId> {
-        let running = self.running.as_mut().filter(|running| running.serves)?;
+        let running = self.running.as_mut().filter(|running| running.serves || running.reads)?;
         let conn = ConnId(running.next_conn);
         running.next_conn += 1;
         let mut connection = Connection::new(conn, "10.0.0.1");
+        if running.reads {
+            connection.serve_read_only();
+        }
         match session {
             None => {
                 let session = running.peer.begin_session(Self::now(now_ms), timeout_ms, conn);
-                connection.establish(session, timeout_ms, None);
+                connection.establish(session, timeout_ms, Some(true));
                 let request = connection.create_session_request(now_ms);
                 running.table.clients.insert(conn, Client { connection, heard_ms: now_ms, fresh: true });
                 running.peer.submit(Self::now(now_ms), &running.tree, [request]);
                 self.apply(now_ms);
             }
             Some(session) => {
-                connection.establish(session, timeout_ms, None);
+                connection.establish(session, timeout_ms, Some(true));
                 running.table.clients.insert(conn, Client { connection, heard_ms: now_ms, fresh: true });
                 self.step(now_ms, Input::RenewSession { conn, session, timeout_ms });
             }
@@ -347,6 +362,12 @@ impl Server {
         let mut view = ReadView { tree, watches: &mut watches, rules, now_ms };
         client.connection.request(request.frame(xid), &mut view, &mut writes);
         peer.submit(Self::now(now_ms), tree, writes);
+        self.apply(now_ms);
+    }
+
+    pub(crate) fn submit(&mut self, now_ms: i64, request: WriteRequest) {
+        let Some(Running { peer, tree, .. }) = &mut self.running else { return };
+        peer.submit(Self::now(now_ms), tree, [request]);
         self.apply(now_ms);
     }
 

@@ -198,7 +198,7 @@ fn a_leader_that_is_stopped_leaves_nothing_unanswered() {
 fn a_new_epoch_begins_when_the_old_one_is_full_and_sessions_live_on() {
     let mut cluster = Cluster::stopped(18, 0);
     for id in [1, 2, 3] {
-        cluster.server(id).first_counter = u32::MAX - 6;
+        cluster.server(id).tune = |rules| rules.zab.first_counter = u32::MAX - 6;
         cluster.start(id);
     }
     let first = cluster.settle();
