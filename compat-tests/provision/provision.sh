@@ -4,7 +4,7 @@
 # with a filled cache nothing is asked of the network.
 #
 #   provision.sh                 everything
-#   provision.sh zookeeper c     only these parts: zookeeper curator kafka dubbo c go kazoo
+#   provision.sh zookeeper c     only these parts: zookeeper zookeeper-older curator kafka dubbo c go kazoo network
 #
 # Everything but the system packages goes to $ROOKEEPER_CACHE (default ~/.cache/rookeeper), outside the checkout.
 set -euo pipefail
@@ -60,6 +60,10 @@ part_zookeeper() {
     command -v python3 >/dev/null || apt python3
     jars zookeeper
 }
+# Members of an ensemble may run the version that Debian has.
+part_zookeeper-older() { part_zookeeper; jars zookeeper-older; }
+# Hosts for the members of an ensemble.
+part_network() { apt iproute2 iptables; }
 part_curator() { part_zookeeper; jars curator; }
 part_kafka() { part_zookeeper; jars kafka; }
 part_dubbo() { part_zookeeper; jars dubbo; }
@@ -103,9 +107,10 @@ part_kazoo() {
     cp "$requirements" "$stamp"
 }
 
-[ $# -gt 0 ] || set -- zookeeper curator kafka dubbo c go kazoo
+parts=(zookeeper zookeeper-older curator kafka dubbo c go kazoo network)
+[ $# -gt 0 ] || set -- "${parts[@]}"
 for part in "$@"; do
-    declare -F "part_$part" >/dev/null || { say "no part '$part'; allowed: zookeeper curator kafka dubbo c go kazoo"; exit 2; }
+    declare -F "part_$part" >/dev/null || { say "no part '$part'; allowed: ${parts[*]}"; exit 2; }
     "part_$part"
 done
 say "ready: $*"

@@ -4,21 +4,22 @@ use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::body::Body;
+use crate::process::Process;
 use crate::raw_client::{RawClient, Received};
 use crate::{java, ours};
 
 /// How long a server may take until it answers, or until it is gone. Generous, for machines under load.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often the state of a process is looked at while something is waited for.
-const POLL: Duration = Duration::from_millis(10);
+pub const POLL: Duration = Duration::from_millis(10);
 
 /// How long one question whether the server is ready may take: Java forgets a question that comes too early.
 const PROBE: Duration = Duration::from_millis(500);
@@ -34,6 +35,8 @@ const LOG_TAIL_LINES: usize = 25;
 pub enum Kind {
     /// Apache ZooKeeper.
     Java,
+    /// Apache ZooKeeper of the line before, which members of an ensemble may still run.
+    OlderJava,
     /// Rookeeper.
     Ours,
 }
@@ -101,32 +104,36 @@ impl Config {
 pub struct Server {
     kind: Kind,
     folder: TempDir,
-    port: u16,
+    address: SocketAddr,
+    network: Option<String>,
     flags: String,
     process: Option<Process>,
-}
-
-#[derive(Debug)]
-struct Process {
-    server: Child,
-    janitor: Child,
 }
 
 impl Server {
     /// Starts a server with empty data and waits until it answers.
     pub fn start(kind: Kind, config: &Config) -> Result<Self, String> {
+        let address = (Ipv4Addr::LOCALHOST, free_port()?).into();
+        let mut server = Self::prepare(kind, config, address, None)?;
+        server.start_again()?;
+        Ok(server)
+    }
+
+    /// Makes the folder of a server and its zoo.cfg, and starts nothing. It will run in the named network namespace, if
+    /// there is one.
+    pub fn prepare(kind: Kind, config: &Config, address: SocketAddr, network: Option<String>) -> Result<Self, String> {
         let folder = tempfile::Builder::new().prefix("compat-").tempdir().map_err(|error| error.to_string())?;
-        let port = free_port()?;
+        let server = Self { kind, folder, address, network, flags: config.flags(), process: None };
         let mut text = format!(
-            "dataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\n",
-            folder.path().join("data").display()
+            "dataDir={}\nclientPort={}\nclientPortAddress={}\n",
+            server.data_folder().display(),
+            address.port(),
+            address.ip()
         );
         for (key, value) in &config.keys {
             text.push_str(&format!("{key}={value}\n"));
         }
-        std::fs::write(folder.path().join("zoo.cfg"), text).map_err(|error| error.to_string())?;
-        let mut server = Self { kind, folder, port, flags: config.flags(), process: None };
-        server.start_again()?;
+        std::fs::write(server.zoo_cfg(), text).map_err(|error| error.to_string())?;
         Ok(server)
     }
 
@@ -135,9 +142,14 @@ impl Server {
         self.kind
     }
 
+    /// Another implementation takes over folder and address at the next start.
+    pub fn become_kind(&mut self, kind: Kind) {
+        self.kind = kind;
+    }
+
     /// Where its clients connect.
     pub fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
+        self.address
     }
 
     /// The folder with its data.
@@ -145,26 +157,44 @@ impl Server {
         self.folder.path().join("data")
     }
 
+    fn zoo_cfg(&self) -> PathBuf {
+        self.folder.path().join("zoo.cfg")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
     /// Starts the process over the data that is there, and waits until it answers.
     pub fn start_again(&mut self) -> Result<(), String> {
-        let log = self.log_file()?;
-        let zoo_cfg = self.folder.path().join("zoo.cfg");
-        let mut command = match self.kind {
-            Kind::Java => java::command(&zoo_cfg, &self.flags),
-            Kind::Ours => ours::command(&zoo_cfg, &self.flags),
+        self.launch()?;
+        self.wait_until("does not answer", Self::answers)
+    }
+
+    /// Starts the process over the data that is there, and waits for nothing.
+    pub fn launch(&mut self) -> Result<(), String> {
+        let command = match self.kind {
+            Kind::Java => java::command(&self.zoo_cfg(), &self.flags, java::CURRENT),
+            Kind::OlderJava => java::command(&self.zoo_cfg(), &self.flags, java::OLDER),
+            Kind::Ours => ours::command(&self.zoo_cfg(), &self.flags),
         }?;
-        command.current_dir(self.folder.path()).stdin(Stdio::null());
-        command.stdout(log.try_clone().map_err(|error| error.to_string())?).stderr(log);
-        let server = command.spawn().map_err(|error| format!("{command:?} does not start: {error}"))?;
-        let janitor = janitor(server.id(), &self.folder).map_err(|error| format!("sh does not start: {error}"))?;
-        self.process = Some(Process { server, janitor });
+        let command = match &self.network {
+            Some(network) => within(network, &command),
+            None => command,
+        };
+        self.process = Some(Process::start(command, self.folder.path(), self.log_file()?)?);
+        Ok(())
+    }
+
+    /// Waits until a running server is as wanted; `or_else` says what is wrong with one that never gets there.
+    pub fn wait_until(&mut self, or_else: &str, mut wanted: impl FnMut(&mut Self) -> bool) -> Result<(), String> {
         let end = Instant::now() + PATIENCE;
-        while !self.answers() {
+        while !wanted(self) {
             if !self.is_running() {
-                return Err(self.broken("ended while it started"));
+                return Err(self.broken("has ended"));
             }
             if Instant::now() > end {
-                return Err(self.broken("does not answer"));
+                return Err(self.broken(or_else));
             }
             std::thread::sleep(POLL);
         }
@@ -173,28 +203,33 @@ impl Server {
 
     /// Whether the process is there.
     pub fn is_running(&mut self) -> bool {
-        self.process.as_mut().is_some_and(|process| matches!(process.server.try_wait(), Ok(None)))
+        self.process.as_mut().is_some_and(Process::is_running)
+    }
+
+    /// The number of the process, if there is one.
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
     }
 
     /// Ends the process with SIGKILL.
     pub fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            // Both may be gone already, which is what is wanted. The janitor goes first: it must not remove the folder.
-            let _ = process.janitor.kill();
-            let _ = process.janitor.wait();
-            let _ = process.server.kill();
-            let _ = process.server.wait();
+        if let Some(process) = self.process.take() {
+            process.end();
         }
+    }
+
+    /// Sends a signal, by its name without `SIG`.
+    pub fn signal(&self, name: &str) -> Result<(), String> {
+        let process = self.process.as_ref().ok_or_else(|| self.broken("does not run"))?;
+        process.signal(name).map_err(|error| self.broken(&error))
     }
 
     /// Ends the process with SIGTERM and waits for its end; returns its exit code, if it had one.
     pub fn terminate(&mut self) -> Result<Option<i32>, String> {
-        let Some(process) = self.process.as_mut() else { return Ok(None) };
-        let pid = process.server.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().map_err(|error| error.to_string())?;
-        if !sent.success() {
-            return Err(self.broken("could not be sent SIGTERM"));
+        if self.process.is_none() {
+            return Ok(None);
         }
+        self.signal("TERM")?;
         let end = Instant::now() + PATIENCE;
         while self.is_running() {
             if Instant::now() > end {
@@ -202,27 +237,40 @@ impl Server {
             }
             std::thread::sleep(POLL);
         }
-        let code = self.process.as_mut().and_then(|process| process.server.wait().ok()?.code());
-        self.kill();
-        Ok(code)
+        Ok(self.process.take().and_then(Process::end).and_then(|status| status.code()))
+    }
+
+    /// Asks an operator's question, over a connection of its own; `None` when no answer comes in time.
+    pub fn ask(&self, word: &str) -> Option<String> {
+        let mut client = RawClient::connect(self.address).ok()?;
+        client.send(word.as_bytes()).ok()?;
+        match client.receive_all(PROBE) {
+            (reply, Received::Closed(_)) => Some(String::from_utf8_lossy(&reply).into_owned()),
+            _ => None,
+        }
+    }
+
+    /// All that the server has logged, over all its starts.
+    pub fn log_text(&self) -> String {
+        let mut text = Vec::new();
+        if let Ok(mut file) = File::open(self.log()) {
+            let _ = file.read_to_end(&mut text);
+        }
+        String::from_utf8_lossy(&text).into_owned()
     }
 
     /// The end of what the server has logged.
     pub fn log_tail(&self) -> String {
-        let mut text = Vec::new();
-        if let Ok(mut file) = File::open(self.folder.path().join("log")) {
-            let _ = file.read_to_end(&mut text);
-        }
-        let text = String::from_utf8_lossy(&text);
+        let text = self.log_text();
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
     }
 
     /// Asks to resume a session that was never given out: that is refused, by a server that serves, and leaves no trace.
-    fn answers(&self) -> bool {
+    fn answers(&mut self) -> bool {
         let hello = Body::new().int(0).long(0).int(0).long(1).buffer(Some(&[0; 16])).boolean(false);
         let ask = || -> std::io::Result<Received> {
-            let mut client = RawClient::connect(self.address())?;
+            let mut client = RawClient::connect(self.address)?;
             client.send_frame(&hello.bytes(0))?;
             Ok(client.receive(PROBE))
         };
@@ -230,12 +278,12 @@ impl Server {
     }
 
     fn log_file(&self) -> Result<File, String> {
-        let path = self.folder.path().join("log");
-        OpenOptions::new().create(true).append(true).open(path).map_err(|error| error.to_string())
+        OpenOptions::new().create(true).append(true).open(self.log()).map_err(|error| error.to_string())
     }
 
-    fn broken(&self, what: &str) -> String {
-        format!("the {:?} server on port {} {what}; the end of its log:\n{}", self.kind, self.port, self.log_tail())
+    /// What is wrong with it, and the end of its log.
+    pub fn broken(&self, what: &str) -> String {
+        format!("the {:?} server at {} {what}; the end of its log:\n{}", self.kind, self.address, self.log_tail())
     }
 }
 
@@ -245,21 +293,21 @@ impl Drop for Server {
     }
 }
 
-/// Ends the server and removes its folder when this process is gone: it reads from a pipe that only we hold.
-/// Statics are never dropped, and a killed test drops nothing.
-fn janitor(pid: u32, folder: &TempDir) -> std::io::Result<Child> {
-    let script = "trap '' INT TERM; read -r _; kill -9 \"$1\"; rm -rf \"$2\"";
-    Command::new("sh")
-        .args(["-c", script, "janitor", &pid.to_string()])
-        .arg(folder.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
+/// The same command in a network namespace. `ip` becomes the command itself, so that signals reach it.
+fn within(network: &str, command: &Command) -> Command {
+    let mut within = Command::new("ip");
+    within.args(["netns", "exec", network]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => within.env(name, value),
+            None => within.env_remove(name),
+        };
+    }
+    within
 }
 
 /// A port that nothing listens on. Each call starts its search elsewhere, and so does each process.
-fn free_port() -> Result<u16, String> {
+pub fn free_port() -> Result<u16, String> {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let count = u32::from(PORTS.end - PORTS.start);
     for _ in 0..1000 {
