@@ -3,6 +3,11 @@
 //! The driver hands in one of these at a time, with the time it was at ([`super::Peer::step`]). Requests of clients
 //! and the applying of what is committed have methods of their own, since they need the tree
 //! ([`super::Peer::submit`], [`super::Peer::apply`]).
+//!
+//! Inputs about the same disk, connection or client come in the order in which things happened; inputs about what is over
+//! already have no effect. The monotonic time never goes back from one call to the next, and [`Input::Timeout`] comes when
+//! [`super::Peer::next_deadline_ms`] says, since most of what ends a silent connection hangs on it. What the machine relies on
+//! besides stands at the head of `output.rs`.
 
 use bytes::Bytes;
 use rookeeper_protocol::peer::QuorumPacket;
@@ -111,7 +116,8 @@ pub enum Input {
         /// What the snapshot holds.
         loaded: Loaded,
     },
-    /// A piece of the log's history was read for a learner.
+    /// A piece of the log's history was read for a learner: only what is flushed, and without a gap behind the record that
+    /// was asked for.
     HistoryRead {
         /// The learner.
         link: LearnerLink,
@@ -122,7 +128,8 @@ pub enum Input {
     SnapshotOpened {
         /// The learner it is for.
         link: LearnerLink,
-        /// The newest transaction in it. Everything up to it is committed.
+        /// The newest transaction in it. Everything up to it is committed: a picture of the image always is, one of a tree
+        /// that was loaded with its whole log need not be.
         zxid: Zxid,
     },
     /// The picture went out to the learner, to its last byte.

@@ -19,7 +19,7 @@ impl Peer {
     pub(super) fn see_members(&mut self, config: EnsembleConfig) {
         if self.state.membership.see(config) {
             let text = self.state.membership.last_seen().to_string();
-            self.outbox.push(Output::MembersSeen { text });
+            self.outbox.members(Output::MembersSeen { text });
         }
     }
 
@@ -52,7 +52,7 @@ impl Peer {
 
     pub(super) fn tell_activated(&mut self, activation: Activation) {
         let text = self.state.membership.active().to_string();
-        self.outbox.push(Output::MembersActivated { text, activation });
+        self.outbox.members(Output::MembersActivated { text, activation });
     }
 
     /// The list of the leader's NEWLEADER is in force (UPTODATE).

@@ -61,6 +61,12 @@ impl Outbox {
         self.push_write(Output::DropSnapshot { write });
     }
 
+    /// A list of members for the disk. A reconfiguration that is logged behind it is not acknowledged before both are there:
+    /// a server that starts again must not know the one without the other.
+    pub(super) fn members(&mut self, output: Output) {
+        self.push_write(output);
+    }
+
     /// A write behind which the log does not go on in the same output.
     fn push_write(&mut self, output: Output) {
         self.append = None;
@@ -128,8 +134,11 @@ mod tests {
         outbox.tell_learner(one, frame.clone());
         let epochs = Epochs { accepted: Epoch(1), current: Epoch(1) };
         outbox.persist(epochs, &mut durability);
-        // Neither passes what stands before it.
+        // None of these passes what stands before it.
         outbox.append(record(3), &mut durability);
+        let seen = Output::MembersSeen { text: "version=4".to_owned() };
+        outbox.members(seen.clone());
+        outbox.append(record(4), &mut durability);
         outbox.push_for_learner(one, Output::SendSnapshot { link: one });
         outbox.tell_learner(one, frame.clone());
         outbox.tell_leader(DialId(1), frame.clone());
@@ -145,6 +154,8 @@ mod tests {
             to_learner(two, 1),
             Output::PersistEpochs { write: WriteId(2), epochs },
             Output::Append { write: WriteId(3), records: vec![record(3)] },
+            seen,
+            Output::Append { write: WriteId(4), records: vec![record(4)] },
             Output::SendSnapshot { link: one },
             to_learner(one, 1),
             to_leader(1, 2),
@@ -152,7 +163,7 @@ mod tests {
         ];
         assert_eq!(outputs, expected);
         assert_eq!(durability.take(WriteId(1)), Some(Written::Log(Zxid(2))));
-        outbox.append(record(4), &mut durability);
+        outbox.append(record(5), &mut durability);
         outbox.take(&mut outputs);
         assert_eq!(outputs.len(), expected.len() + 1);
     }

@@ -2,6 +2,29 @@
 //!
 //! Outputs are carried out in their order, as far as they concern the same thing: the disk, or one connection. What
 //! rests on a write is not handed out before the write was reported durable, so that a driver never has to wait.
+//!
+//! The machine relies on its driver for the following.
+//!
+//! **The disk is one queue.** [`Output::Append`], [`Output::PersistEpochs`], [`Output::Truncate`],
+//! [`Output::ReceiveSnapshot`], [`Output::InstallSnapshot`], [`Output::DropSnapshot`], [`Output::MembersSeen`] and
+//! [`Output::MembersActivated`] are carried out in their order, as if by one hand.
+//! - A report for a write says that all before it is on disk too. So the log is flushed before the epochs are written, and
+//!   before it is cut or replaced; and nothing is reported behind a list of members that is not on disk.
+//! - Each write is reported once, in order, and never before it was taken.
+//! - The first write that fails ends the process. Nobody knows what the disk holds then, and no report may be made up.
+//!
+//! **Connections may stop at any time,** and the machine has no clock for what only a driver sees.
+//! - Writing never holds the machine up. A connection whose other end takes nothing for initLimit ticks, or for which more
+//!   waits than the driver has memory for, is ended and reported as gone.
+//! - The same for a snapshot that does not go on, in either direction. Whole packets the machine waits for by itself.
+//! - [`Output::OpenSnapshot`], [`Output::SendSnapshot`] and [`Output::ReadHistory`] are always answered, if only by the end
+//!   of the learner's connection; [`Output::Dial`] is answered within its time.
+//! - An ended connection's bytes are not handed in any more. A number of a connection never comes twice.
+//!
+//! **Trees change hands.** When the driver reports [`super::Input::Truncated`] with what it has reloaded, or
+//! [`super::Input::SnapshotInstalled`], the tree that it lends is the new one already, and no reader sees the old one any
+//! more: all of it under one hold of the tree's lock. [`super::Peer::image_may_follow`] counts only while the lock is held
+//! under which it was asked.
 
 use bytes::Bytes;
 use rookeeper_protocol::peer::PeerState;
@@ -26,7 +49,8 @@ pub enum Output {
         message: Bytes,
     },
 
-    /// Append to the log, and report when it is flushed. What is asked for before a flush is one group.
+    /// Append to the log (or behind the snapshot that is being received), and report when it is flushed. What is asked for
+    /// before a flush is one group.
     Append {
         /// The write.
         write: WriteId,
@@ -40,8 +64,8 @@ pub enum Output {
         /// The new ones.
         epochs: Epochs,
     },
-    /// Cut the log behind `keep`, durably. If the tree is ahead of that it is loaded anew from image and log.
-    /// Answered by [`super::Input::Truncated`].
+    /// Cut the log behind `keep`, durably. If the tree is ahead of that it is loaded anew from image and log. The image is
+    /// never ahead, as long as it follows only when it may ([`super::Peer::image_may_follow`]). Answered by [`super::Input::Truncated`].
     Truncate {
         /// The write.
         write: WriteId,
@@ -50,7 +74,8 @@ pub enum Output {
     },
     /// Take the snapshot that follows on the connection to the leader, beside what there is. What is appended from now on
     /// belongs behind it, until it is installed or dropped. Answered by [`super::Input::SnapshotReceived`]; one that cannot
-    /// be read ends the connection.
+    /// be read, or stands still for initLimit ticks, ends the connection. Between the SNAP packet and this output the
+    /// connection is not read.
     ReceiveSnapshot {
         /// The connection.
         dial: DialId,
@@ -58,7 +83,8 @@ pub enum Output {
         zxid: Zxid,
     },
     /// Put the snapshot with what was appended behind it in the place of image and log, in one durable step: a crash leaves
-    /// the old or the new. Answered by [`super::Input::SnapshotInstalled`].
+    /// the old or the new. The tree of the snapshot has its zxid, whether a transaction has this number or not: a leader of
+    /// Java's names the beginning of its epoch. Answered by [`super::Input::SnapshotInstalled`].
     InstallSnapshot {
         /// The write.
         write: WriteId,
@@ -125,7 +151,8 @@ pub enum Output {
         frames: Vec<Bytes>,
     },
     /// Make a picture of the tree that stands still at one transaction while the tree goes on, for this learner. It may be
-    /// older than what is applied, as long as the log reaches back to it. Answered by [`super::Input::SnapshotOpened`].
+    /// older than what is applied, as long as the log reaches back to it. Of the sessions it has those that are committed
+    /// ([`crate::session::SessionTable::committed`]): a leader knows more. Answered by [`super::Input::SnapshotOpened`].
     OpenSnapshot {
         /// For whom.
         link: LearnerLink,
@@ -136,7 +163,8 @@ pub enum Output {
         /// To whom.
         link: LearnerLink,
     },
-    /// Close a learner's connection and forget its picture. Nothing comes from it any more.
+    /// Close a learner's connection and forget its picture. What was to be written before goes out first, as far as the
+    /// other end takes it without delay: it may be what tells a learner who leads from now on. Nothing comes from it any more.
     Dismiss {
         /// The connection.
         link: LearnerLink,
@@ -167,12 +195,15 @@ pub enum Output {
         session: SessionId,
     },
 
-    /// Keep the list of members that was seen last beside the one in force (`zoo.cfg.dynamic.next`).
+    /// Keep the list of members that was seen last beside the one in force (`zoo.cfg.dynamic.next`). A server that has
+    /// acknowledged a reconfiguration and then starts without this list would decide by the old members alone: so it is one
+    /// of the disk's writes, though without a number.
     MembersSeen {
         /// Its text.
         text: String,
     },
-    /// Another list of members is in force.
+    /// Another list of members is in force: it is written first, and only then the one that was seen goes, if nothing is
+    /// pending any more.
     MembersActivated {
         /// Its text.
         text: String,
