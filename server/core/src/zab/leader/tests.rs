@@ -10,6 +10,8 @@ use super::*;
 use crate::zab::HistoryPiece;
 use crate::zab::testing::{quorum_packet, record, state, take, z};
 
+mod limits;
+mod relay;
 mod synchronization;
 
 /// A leader of three voters, server 3, with two records of epoch 1.

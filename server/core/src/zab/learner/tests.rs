@@ -91,6 +91,8 @@ impl World {
     }
 }
 
+mod observers;
+
 /// `Follower#followLeader` from its beginning to the first commit.
 #[test]
 fn a_follower_from_its_connection_to_its_first_commit() {

@@ -37,6 +37,8 @@ struct Link {
     learner: i64,
     dial: DialId,
     leader: i64,
+    /// It goes to the port for observers.
+    observes: bool,
     /// Bytes that were received and not decoded, on either side.
     at_learner: Vec<Cargo>,
     learner_bytes: BytesMut,
@@ -184,27 +186,8 @@ impl Cluster {
             Output::ElectionMessage { to, message } => {
                 self.later(at_ms, Event::Election { from: id, to: to.0, message });
             }
-            Output::Dial { dial, to, .. } => {
-                if !self.reachable(id, to.0) || self.server(to.0).running.is_none() {
-                    return self.later(at_ms, Event::Refused { server: id, dial });
-                }
-                let link = self.next_link;
-                self.next_link += 1;
-                let value = Link {
-                    learner: id,
-                    dial,
-                    leader: to.0,
-                    at_learner: Vec::new(),
-                    learner_bytes: BytesMut::new(),
-                    leader_bytes: BytesMut::new(),
-                    paused: false,
-                    cutting: false,
-                    picture: None,
-                    last_ms: [at_ms; 2],
-                };
-                self.links.insert(link, value);
-                self.later(at_ms, Event::Connected { link });
-            }
+            Output::Dial { dial, to, .. } => self.dial(id, dial, to.0, false, at_ms),
+            Output::DialObserverMaster { dial, to, .. } => self.dial(id, dial, to.0, true, at_ms),
             Output::ToLeader { dial, frames } => {
                 let Some((link, _)) = self.links.iter().find(|(_, link)| link.learner == id && link.dial == dial)
                 else {
@@ -247,6 +230,29 @@ impl Cluster {
         }
     }
 
+    fn dial(&mut self, id: i64, dial: DialId, to: i64, observes: bool, at_ms: i64) {
+        if !self.reachable(id, to) || self.server(to).running.is_none() {
+            return self.later(at_ms, Event::Refused { server: id, dial });
+        }
+        let link = self.next_link;
+        self.next_link += 1;
+        let value = Link {
+            learner: id,
+            dial,
+            leader: to,
+            observes,
+            at_learner: Vec::new(),
+            learner_bytes: BytesMut::new(),
+            leader_bytes: BytesMut::new(),
+            paused: false,
+            cutting: false,
+            picture: None,
+            last_ms: [at_ms; 2],
+        };
+        self.links.insert(link, value);
+        self.later(at_ms, Event::Connected { link });
+    }
+
     /// Sends over a link; nothing overtakes anything.
     fn ship(&mut self, id: u64, direction: usize, at_ms: i64, cargo: Cargo) {
         let Some(link) = self.links.get_mut(&id) else { return };
@@ -272,7 +278,12 @@ impl Cluster {
             Event::Connected { link: id } => {
                 let Some(link) = self.links.get(&id) else { return };
                 let (learner, dial, leader) = (link.learner, link.dial, link.leader);
-                self.step(leader, Input::LearnerConnected { link: LearnerLink(id) });
+                let link = LearnerLink(id);
+                let connected = match self.links[&id].observes {
+                    true => Input::ObserverConnected { link },
+                    false => Input::LearnerConnected { link },
+                };
+                self.step(leader, connected);
                 self.step(learner, Input::LeaderConnected { dial });
             }
             Event::Refused { server, dial } => self.step(server, Input::LeaderGone { dial }),
@@ -395,6 +406,11 @@ impl Cluster {
             running.is_some_and(|running| running.peer.is_established_leader()) && !self.cut_off.contains(&server.id)
         };
         self.servers.values().find(leads).map(|server| server.id)
+    }
+
+    /// The server that this one learns from.
+    pub(crate) fn master_of(&self, id: i64) -> Option<i64> {
+        self.links.values().find(|link| link.learner == id).map(|link| link.leader)
     }
 
     pub(crate) fn serves(&self, id: i64) -> bool {

@@ -28,6 +28,11 @@ impl Dump {
         Self { zxid: tree.last_zxid(), znodes, sessions: sessions.collect() }
     }
 
+    /// The same, with nobody's sessions.
+    pub(crate) fn without_sessions(self) -> Self {
+        Self { sessions: Vec::new(), ..self }
+    }
+
     fn tree(&self, rules: TreeRules) -> Tree {
         if self.znodes.is_empty() {
             return Tree::new(rules, 1);

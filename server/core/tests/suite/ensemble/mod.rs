@@ -3,6 +3,7 @@
 mod cluster;
 mod disk;
 mod local_sessions;
+mod observers;
 mod read_only;
 mod reconfiguration;
 mod recorded;

@@ -1,6 +1,8 @@
 //! Servers die, come back and lose each other at random, while clients write. Nothing acknowledged is lost, and in the end
 //! all are equal.
 
+use rookeeper_core::peer::PeerRules;
+use rookeeper_core::session::LocalSessions;
 use rookeeper_core::watch::ConnId;
 
 use super::cluster::Cluster;
@@ -25,8 +27,8 @@ fn begin(cluster: &mut Cluster, number: u64) -> Option<Writer> {
     Some(Writer { server, conn, path: format!("/w{number}") })
 }
 
-fn turmoil(seed: u64) {
-    let mut cluster = Cluster::new(seed, 1);
+fn turmoil(seed: u64, tune: fn(&mut PeerRules)) {
+    let mut cluster = Cluster::tuned(seed, 1, tune);
     for server in cluster.servers.values_mut() {
         server.disk.log_max = 12;
     }
@@ -72,5 +74,20 @@ fn turmoil(seed: u64) {
 
 #[test]
 fn nothing_acknowledged_is_lost_whatever_dies() {
-    (0..SEEDS).for_each(turmoil);
+    (0..SEEDS).for_each(|seed| turmoil(seed, |_| {}));
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_observers_learn_from_followers_and_sessions_are_local() {
+    let tune = |rules: &mut PeerRules| {
+        rules.observer_masters = true;
+        rules.local_sessions = LocalSessions::Upgradable;
+        rules.read_only_mode = true;
+    };
+    (0..SEEDS).for_each(|seed| turmoil(1000 + seed, tune));
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_observers_write_nothing() {
+    (0..SEEDS).for_each(|seed| turmoil(2000 + seed, |rules| rules.zab.observer_sync = false));
 }
