@@ -59,7 +59,8 @@ impl Pipeline {
             return Some(request);
         }
         let (origin, bytes) = (request.origin, request.body.len());
-        if self.leads {
+        // A leader's requests wait in one queue; nothing stands before the beginning of a session.
+        if self.leads && origin.op == OpCode::CloseSession {
             self.queue_bytes += bytes;
             self.queue.push_back(Proposal { request: origin, outcome: Outcome::Local, bytes, quota: Vec::new() });
         } else {

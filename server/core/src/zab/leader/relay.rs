@@ -54,11 +54,12 @@ impl Leader {
         }
     }
 
-    /// Whether a learner knows more of this epoch than this server: what it was told by somebody else is committed, and this
-    /// server will hear of it. Java cuts it off or replaces it, and the observer goes back in time.
+    /// Whether a learner knows more of this epoch than this server, or something of a later one: what it was told by somebody
+    /// else is committed, and this server will hear of it, or notice that its leader was replaced. Java cuts it off or replaces
+    /// it, and the observer goes back in time.
     pub(super) fn is_ahead(&self, state: &State, link: LearnerLink) -> bool {
         let told = self.learners.get(&link).map(|learner| learner.told.last_zxid);
-        let is_ahead = |told: Zxid| told > state.history.committed() && Epoch::of(told) == Some(self.epoch);
+        let is_ahead = |told: Zxid| told > state.history.committed() && Epoch::of(told) >= Some(self.epoch);
         self.relays && told.is_some_and(is_ahead)
     }
 }

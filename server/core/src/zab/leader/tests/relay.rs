@@ -75,6 +75,9 @@ fn an_observer_that_is_ahead_waits_for_its_master() {
     world.logged(z(2, 4));
     assert_eq!(world.relay(z(2, 3), None), ["to 4: DIFF 0x200000003", "to 4: NEWLEADER 0x200000000 config"]);
     assert_eq!(world.relay(z(2, 4), None), ["to 4: INFORM 0x200000004"]);
+    // Here the leader is an old one, and nobody has noticed yet.
+    world.introduce(5, 5, false);
+    assert_eq!(world.ack_epoch(5, Some(3), z(3, 1)), [""; 0]);
 }
 
 /// What an observer has of an older epoch and nobody has here was never agreed on.
