@@ -92,7 +92,7 @@ fn moves(kinds: [Kind; 3]) {
 
 /// A session whose client is gone ends, whichever member it was with, and everyone loses its znode.
 fn expires(kinds: [Kind; 3]) {
-    let mut ensemble = ok(Ensemble::start(&kinds));
+    let ensemble = ok(Ensemble::start(&kinds));
     for id in ensemble.ids() {
         let path = format!("/of{id}");
         let mut client = ok(Client::open(&[ensemble.address(id)], SHORT_MS));

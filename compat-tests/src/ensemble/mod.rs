@@ -242,6 +242,18 @@ impl Ensemble {
         }
     }
 
+    /// Waits until no member serves clients: no quorum is left, and all have noticed.
+    pub fn wait_until_nobody_serves(&self) -> Result<(), String> {
+        let end = Instant::now() + PATIENCE;
+        while let Some(id) = self.ids().into_iter().find(|id| self.mode(*id).is_some()) {
+            if Instant::now() > end {
+                return Err(self.server(id).broken("serves without a quorum"));
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
     fn expected_mode(&self, id: u8) -> Mode {
         match self.members[usize::from(id) - 1].role {
             Role::Observer => Mode::Observer,
