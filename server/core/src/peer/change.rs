@@ -149,8 +149,10 @@ impl Peer {
     /// Ends a server that was told to, once nothing is under way. The others learn of it by the end of their connections, and
     /// need not wait for anybody who is silent.
     pub(super) fn stop_if_drained(&mut self, now: Now, tree: &Tree) {
-        let drained = self.serving != Serving::Yes || self.pipeline.in_flight() == 0;
-        if self.draining && drained && !matches!(self.role, Role::Stopped) {
+        if !self.draining || matches!(self.role, Role::Stopped) {
+            return;
+        }
+        if self.serving != Serving::Yes || !self.pipeline.is_awaited() {
             self.stop(now, tree);
         }
     }

@@ -56,6 +56,8 @@ impl Peer {
             return true;
         }
         if self.pipeline.last_proposed().counter() >= COUNTER_MAX {
+            // The learners hear of what the epoch still has room for.
+            self.hand_out(now, places);
             self.actions.push(Action::Leave(Reason::EpochFull));
             return false;
         }
@@ -129,6 +131,10 @@ impl Peer {
     /// A learner's client wants something (`LearnerHandler#run`). False if it cannot be read.
     fn on_request(&mut self, now: Now, tree: &Tree, link: LearnerLink, packet: QuorumPacket) -> bool {
         let Some(Ok(request)) = packet.data.as_ref().map(ForwardedRequest::read) else { return false };
+        if self.draining {
+            // Others would keep this server from ever coming to an end. The next leader is asked again.
+            return true;
+        }
         let Role::Leading(leader) = &mut self.role else { return true };
         match OpCode::from_number(request.op) {
             Some(OpCode::Sync) => leader.sync(&self.state, Syncer::Learner(link), &mut self.actions),

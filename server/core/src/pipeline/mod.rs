@@ -147,6 +147,13 @@ impl Pipeline {
         self.queue.len() + self.forwarded.count
     }
 
+    /// Whether somebody waits for an answer: a client of this server, or a learner whose client asked. What else is on its
+    /// way goes on without this server.
+    pub fn is_awaited(&self) -> bool {
+        let awaits = |origin: &Origin| origin.conn.is_some() || origin.learner.is_some();
+        !self.forwarded.is_empty() || self.queue.iter().any(|proposal| awaits(&proposal.request))
+    }
+
     /// Bytes of the requests that are not answered yet.
     pub fn in_flight_bytes(&self) -> usize {
         self.queue_bytes + self.forwarded.bytes

@@ -131,9 +131,14 @@ impl Cluster {
         self.end_links(|link| link.learner == id || link.leader == id);
     }
 
+    /// A server is told to stop.
+    pub(crate) fn tell_to_stop(&mut self, id: i64) {
+        self.step(id, Input::Stop);
+    }
+
     /// A server is told to stop, and its process ends when it says so.
     pub(crate) fn stop(&mut self, id: i64) {
-        self.step(id, Input::Stop);
+        self.tell_to_stop(id);
         self.run_until("end", |cluster| cluster.servers[&id].stopped);
         self.crash(id);
     }

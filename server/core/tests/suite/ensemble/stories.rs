@@ -193,6 +193,30 @@ fn a_leader_that_is_stopped_leaves_nothing_unanswered() {
     assert!((1..=20).all(|xid| cluster.has(next, &format!("/a{xid}"))));
 }
 
+/// Others write on, so that something is always under way.
+#[test]
+fn a_server_stops_though_others_never_do() {
+    for seed in 0..6 {
+        let mut cluster = Cluster::new(100 + seed, 0);
+        let leader = cluster.settle();
+        let follower = if leader == 1 { 2 } else { 1 };
+        let (stops, other) = if seed % 2 == 0 { (leader, follower) } else { (follower, leader) };
+        let (conn, _) = cluster.connect(other, 10_000);
+        let mut xid = 0;
+        let mut write = |cluster: &mut Cluster| {
+            xid += 1;
+            cluster.send(other, conn, xid, &persistent(&format!("/a{xid}")));
+            cluster.run(1);
+        };
+        (0..50).for_each(|_| write(&mut cluster));
+        cluster.tell_to_stop(stops);
+        for _ in 0..50 {
+            write(&mut cluster);
+        }
+        assert!(cluster.servers[&stops].stopped, "seed {seed}: server {stops} of leader {leader}");
+    }
+}
+
 /// ZOOKEEPER-1277: the numbers of an epoch run out.
 #[test]
 fn a_new_epoch_begins_when_the_old_one_is_full_and_sessions_live_on() {
