@@ -43,7 +43,12 @@ impl Peer {
                     self.outbox.receive_snapshot(learner.dial(), zxid);
                 }
             }
-            Action::InstallSnapshot => self.outbox.install_snapshot(&mut self.durability),
+            Action::InstallSnapshot => {
+                // A snapshot of Java's may have some of this already, so that the tree is another one in between than the
+                // digests say. What the leader commits from here on is behind all of it.
+                self.behind_snapshot.iter_mut().for_each(|entry| entry.digest = None);
+                self.outbox.install_snapshot(&mut self.durability);
+            }
             Action::DropSnapshot => {
                 self.behind_snapshot.clear();
                 self.outbox.drop_snapshot(&mut self.durability);

@@ -65,6 +65,8 @@ pub(crate) struct Cluster {
     random: u64,
     /// How learners were brought to their leaders' histories.
     pub(crate) plans: Vec<PacketType>,
+    /// Pictures have so many transactions more than they say, as those of Apache ZooKeeper do.
+    pub(crate) newer_pictures: usize,
 }
 
 impl Cluster {
@@ -98,6 +100,7 @@ impl Cluster {
             cut_off: BTreeSet::new(),
             random: seed,
             plans: Vec::new(),
+            newer_pictures: 0,
         }
     }
 
@@ -208,7 +211,8 @@ impl Cluster {
                 frames.into_iter().for_each(|frame| self.ship(link.0, 0, at_ms, Cargo::Frame(frame)));
             }
             Output::OpenSnapshot { link } => {
-                let dump = Rc::new(self.server(id).dump());
+                let newer = self.newer_pictures;
+                let dump = Rc::new(self.server(id).picture(newer));
                 let zxid = dump.zxid;
                 if let Some(link) = self.links.get_mut(&link.0) {
                     link.picture = Some(dump);

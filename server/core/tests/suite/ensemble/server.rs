@@ -325,6 +325,14 @@ impl Server {
         Dump::of(&running.tree, running.peer.pipeline().sessions.committed())
     }
 
+    /// What a learner is sent, which has `newer` transactions more than it says.
+    pub(crate) fn picture(&self, newer: usize) -> Dump {
+        let mut dump = self.dump();
+        let zxids = self.disk.log.iter().rev().map(|record| record.zxid);
+        dump.zxid = zxids.filter(|zxid| *zxid <= dump.zxid).nth(newer).unwrap_or(dump.zxid);
+        dump
+    }
+
     /// A client connects, and asks for a session or comes back with one. `None` if nobody is served.
     pub(crate) fn connect(&mut self, now_ms: i64, session: Option<SessionId>, timeout_ms: i32) -> Option<ConnId> {
         let running = self.running.as_mut().filter(|running| running.serves || running.reads)?;

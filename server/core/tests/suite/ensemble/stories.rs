@@ -158,6 +158,29 @@ fn a_server_that_was_wiped_gets_a_snapshot_while_writes_go_on() {
     cluster.assert_equal();
 }
 
+/// Apache ZooKeeper goes on while it takes its snapshots: they have more than they say, and it follows once more.
+#[test]
+fn a_snapshot_that_is_newer_than_it_says_raises_no_alarm() {
+    let mut cluster = Cluster::new(6, 0);
+    cluster.newer_pictures = 4;
+    let leader = cluster.settle();
+    for server in cluster.servers.values_mut() {
+        server.disk.log_max = 8;
+    }
+    write(&mut cluster, leader, "a", 20);
+    let wiped = if leader == 1 { 2 } else { 1 };
+    cluster.crash(wiped);
+    let members = cluster.server(wiped).disk.members.clone();
+    cluster.server(wiped).disk = super::disk::Disk { log_max: 8, members, ..Default::default() };
+    cluster.plans.clear();
+    cluster.start(wiped);
+    // A digest that differs ends this test.
+    cluster.settle();
+    assert_eq!(cluster.plans, [PacketType::Snap]);
+    write(&mut cluster, wiped, "b", 3);
+    cluster.assert_equal();
+}
+
 /// A whole ensemble is switched off and on again: everything logged is history, whether it was committed or not.
 #[test]
 fn everything_survives_when_all_servers_die() {
