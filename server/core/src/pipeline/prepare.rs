@@ -114,6 +114,8 @@ impl Pipeline {
         match op {
             Op::Create(op, create) => self.prepare_create(context, op, &create),
             Op::Delete(delete) => self.prepare_delete(context, &delete),
+            // Learners reap nothing: one of Java's hands on what any client asks for.
+            Op::Reap(_) if context.request.origin.learner.is_some() => Err(ErrorCode::Unimplemented),
             Op::Reap(path) => self.prepare_reap(context, path),
             Op::SetData(set) => self.prepare_set_data(context, &set),
             Op::SetAcl(set) => self.prepare_set_acl(context, &set),

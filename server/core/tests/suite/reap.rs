@@ -1,5 +1,6 @@
 //! Containers and TTL znodes that nobody needs any more.
 
+use rookeeper_core::pipeline::WriteRequest;
 use rookeeper_core::tree::{ReapRules, reapable};
 use rookeeper_core::watch::ConnId;
 use rookeeper_protocol::txn::Txn;
@@ -133,4 +134,17 @@ fn a_znode_that_took_the_place_meanwhile_stays() {
     world.ok(conn, &persistent("/c"));
     spared(&mut world, "/c", -103);
     assert!(world.has("/c"));
+}
+
+/// A learner of Java's forwards deleteContainer for any client. It waits for a transaction, which must not delete anything.
+#[test]
+fn a_learners_client_reaps_nothing() {
+    let (mut world, conn) = world();
+    world.ok(conn, &container("/c"));
+    let mut request = WriteRequest::reap("/c", 0);
+    (request.origin.learner, request.origin.session) = (Some(1), world.session(conn));
+    world.submit(request);
+    world.flush();
+    assert!(world.tree.get("/c").is_some());
+    assert_eq!(world.log.last().unwrap().txn, Txn::Error { code: -6 });
 }
