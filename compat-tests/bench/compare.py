@@ -4,9 +4,10 @@
     compare.py                      all rows, three alternating rounds (about half an hour)
     compare.py --quick              the same rows at toy size, one round (about a minute): proves that all of it runs
     compare.py --rows get-deep,fill only these rows
+    compare.py --members one        only single servers; `three`: only ensembles
     compare.py --servers java       only one of the two, for a baseline
 
-Both servers get the same zoo.cfg, folders on the same disk, quiet logs, and the same warm-up. The load generator is
+Both servers, or ensembles of three, get the same zoo.cfg, folders on the same disk, quiet logs, and the same warm-up. The load generator is
 `rookeeper bench`; it checks every reply, and a row with one wrong reply is a failure of the whole comparison.
 Apache ZooKeeper comes from ../provision (see provision.sh); only Python's standard library is needed.
 
@@ -27,11 +28,15 @@ import time
 from pathlib import Path
 
 from criteria import CRITERIA, evaluate, print_table
-from rows import STAGES, Sizes
+from ensemble_rows import ENSEMBLE_STAGES
+from rows import STAGES as SINGLE_STAGES
+from rows import Sizes
 from servers import Failure, Kind, Runner
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
+
+STAGES = [*SINGLE_STAGES, *ENSEMBLE_STAGES]
 
 # Files a process may have open: enough for the 100,000 connections of one row, where the system permits it.
 OPEN_FILES = 250_000
@@ -51,6 +56,7 @@ def arguments():
     parser.add_argument("--servers", default="java,ours", help="which to measure (default: %(default)s)")
     parser.add_argument("--rounds", type=int, help="alternating rounds; medians are taken (default: 3, --quick 1)")
     parser.add_argument("--rows", help="only these rows, by comma (default: all)")
+    parser.add_argument("--members", choices=["one", "three"], help="only single servers, or only ensembles")
     parser.add_argument("--quick", action="store_true", help="toy sizes: the figures mean nothing")
     parser.add_argument("--seconds", type=float, help="measuring time of a row (default: 5, --quick 0.5)")
     parser.add_argument("--heap", type=int, default=2048, metavar="MB", help="Java's heap (default: %(default)s)")
@@ -62,7 +68,8 @@ def arguments():
     unknown = set(args.servers) - {"java", "ours"}
     if unknown:
         parser.error(f"--servers: unknown {', '.join(sorted(unknown))}; allowed are java, ours")
-    known = [row for stage in STAGES for row in stage.rows]
+    stages = {"one": SINGLE_STAGES, "three": ENSEMBLE_STAGES, None: STAGES}[args.members]
+    known = [row for stage in stages for row in stage.rows]
     args.rows = args.rows.split(",") if args.rows else known
     unknown = set(args.rows) - set(known)
     if unknown:
@@ -131,7 +138,7 @@ def main():
                 if not rows:
                     continue
                 for name in args.servers:
-                    runner = Runner(kinds[name], folder, shlex.split(args.bench))
+                    runner = Runner(stage.kinds(kinds[name], kinds["java"]), folder, shlex.split(args.bench))
                     print(f"round {number}, {name}: {', '.join(rows)}", file=sys.stderr, flush=True)
                     begin = time.monotonic()
                     try:

@@ -1,6 +1,6 @@
 """The rows: what is done to a server, and which figures come of it.
 
-Rows that can share a server form a stage. A stage yields (row, figures by name); figures end in their unit."""
+Rows that can share a server form a stage; those of ensembles are in ensemble_rows.py. A stage yields (row, figures by name); figures end in their unit."""
 
 import resource
 import time
@@ -26,19 +26,23 @@ class Sizes:
     fill: int = 1_000_000
     image_fill: int = 300_000
     starts: int = 3
+    kills: int = 20
+    ensemble_fill: int = 1_000_000
 
     @staticmethod
     def quick():
-        return Sizes(0.5, 0.5, 200, 50, 5, 10_000, 500, 10_000, 5_000, 1)
+        return Sizes(0.5, 0.5, 200, 50, 5, 10_000, 500, 10_000, 5_000, 1, 1, 5_000)
 
 
 @dataclass
 class Stage:
-    """Rows that share one server; `run(runner, sizes, rows)` yields those that are asked for."""
+    """Rows that share one server or ensemble; `run(runner, sizes, rows)` yields those that are asked for."""
 
     name: str
     rows: list
     run: callable
+    # The servers, from the kind that is measured and Apache ZooKeeper.
+    kinds: callable = lambda kind, _java: [kind]
 
 
 def figures(report):
@@ -169,7 +173,7 @@ def run_image(runner, sizes, _rows):
 
 def changed_files(runner, since):
     """Number of files written since then: tells whether there was an image among them."""
-    return sum(1 for file in runner.data.rglob("*") if file.is_file() and file.stat().st_mtime >= since)
+    return sum(1 for file in runner.files() if file.stat().st_mtime >= since)
 
 
 STAGES = [

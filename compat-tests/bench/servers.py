@@ -1,4 +1,4 @@
-"""Starting, asking and stopping one server at a time."""
+"""Starting, asking and stopping one server, or all members of one ensemble, at a time."""
 
 import json
 import os
@@ -16,6 +16,12 @@ STOP_SECONDS = 60
 
 # No run of the load generator takes longer than this; its own bounds are shorter.
 BENCH_SECONDS = 3600
+
+# How long members may take until one leads and the others follow.
+QUORUM_SECONDS = 120
+
+# How often members are asked for their state.
+POLL_SECONDS = 0.01
 
 
 class Failure(Exception):
@@ -41,19 +47,13 @@ def free_port():
 
 
 @dataclass
-class Runner:
-    """One kind of server in a folder of its own."""
+class Server:
+    """One process in a folder of its own."""
 
     kind: Kind
-    parent: Path
-    bench_command: list
-    folder: Path = field(init=False)
-    port: int = field(init=False)
-    process: subprocess.Popen = field(init=False, default=None)
-
-    def __post_init__(self):
-        self.folder = Path(tempfile.mkdtemp(prefix=self.kind.name + ".", dir=self.parent))
-        self.port = free_port()
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen = None
 
     @property
     def data(self):
@@ -63,22 +63,20 @@ class Runner:
     def log(self):
         return self.folder / "log"
 
-    def configure(self, snap_count=None):
+    def configure(self, lines=()):
         """Writes zoo.cfg and returns the command that runs a server with it."""
-        lines = [
+        own = [
             "tickTime=2000", f"dataDir={self.data}", f"clientPort={self.port}", "clientPortAddress=127.0.0.1",
             "maxClientCnxns=0", "admin.enableServer=false", "4lw.commands.whitelist=*",
         ]
-        if snap_count:
-            lines.append(f"snapCount={snap_count}")
-        self.data.mkdir(exist_ok=True)
+        self.data.mkdir(parents=True, exist_ok=True)
         config = self.folder / "zoo.cfg"
-        config.write_text("\n".join(lines) + "\n")
+        config.write_text("\n".join([*own, *lines]) + "\n")
         return [*self.kind.command, str(config)]
 
-    def start(self, snap_count=None):
-        """Runs the server; the load generator waits until it answers."""
-        command = self.configure(snap_count)
+    def start(self, lines=()):
+        """Runs the server, and waits for nothing."""
+        command = self.configure(lines)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -88,6 +86,9 @@ class Runner:
     def stop(self):
         """Ends the server in order."""
         self.process.send_signal(signal.SIGTERM)
+        self.await_end()
+
+    def await_end(self):
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -101,52 +102,146 @@ class Runner:
             self.process.wait()
             self.process = None
 
-    def clear(self):
-        """Ends the server if it runs, and removes its data."""
-        self.kill()
-        subprocess.run(["rm", "-rf", str(self.folder)], check=True)
+    def mode(self):
+        """leader, follower, standalone; None from a server that serves nobody."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
+                connection.sendall(b"srvr")
+                reply = b"".join(iter(lambda: connection.recv(4096), b"")).decode()
+        except OSError:
+            return None
+        return next((line.split(": ")[1] for line in reply.splitlines() if line.startswith("Mode: ")), None)
 
-    def bench(self, *arguments, tail=()):
-        """Runs the load generator against the server and returns its report."""
-        report = self.folder / "report.json"
-        report.unlink(missing_ok=True)
-        command = [*self.bench_command, *map(str, arguments), "--json", str(report),
-                   "--servers", f"127.0.0.1:{self.port}"]
-        if self.process:
-            command += ["--wait", "60s", "--server-pid", str(self.process.pid)]
-        done = subprocess.run([*command, *tail], capture_output=True, text=True, timeout=BENCH_SECONDS,
-                              env=os.environ | self.kind.environment)
-        if done.returncode != 0:
-            said = (done.stdout + done.stderr).strip()
-            raise Failure(f"{' '.join(map(str, arguments))}: {said}{self.end_of_log()}")
-        return json.loads(report.read_text())
-
-    def disk_bytes(self):
-        """Space that the data take on the disk; preallocated space counts."""
-        return sum(file.stat().st_blocks * 512 for file in self.data.rglob("*") if file.is_file())
-
-    def rss_bytes(self):
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-        raise Failure("the server has no memory")
-
-    def written_bytes(self):
-        """Bytes that the server has sent to the disk since it began."""
-        for line in Path(f"/proc/{self.process.pid}/io").read_text().splitlines():
-            if line.startswith("write_bytes:"):
+    def of_process(self, file, key):
+        """A number that the kernel tells of the process."""
+        for line in Path(f"/proc/{self.process.pid}/{file}").read_text().splitlines():
+            if line.startswith(key + ":"):
                 return int(line.split()[1])
-        raise Failure("the kernel does not tell what the server writes")
-
-    def settle(self, seconds_max):
-        """Waits until the server has not written for a second, at most so long."""
-        end, before = time.monotonic() + seconds_max, -1
-        while time.monotonic() < end and (now := self.written_bytes()) != before:
-            before = now
-            time.sleep(1)
+        raise Failure(f"the kernel does not tell {key} of the server")
 
     def end_of_log(self):
         if not self.log.exists():
             return ""
         lines = self.log.read_text(errors="replace").splitlines()[-10:]
         return "\nthe server's log ends with:\n  " + "\n  ".join(lines) if lines else ""
+
+
+@dataclass
+class Runner:
+    """The servers of one row: one, or the members of an ensemble, numbered from 1 in this order."""
+
+    kinds: list
+    parent: Path
+    bench_command: list
+    folder: Path = field(init=False)
+    servers: list = field(init=False)
+    lines: list = field(init=False, default_factory=list)
+
+    def __post_init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix=self.kinds[0].name + ".", dir=self.parent))
+        self.servers = [Server(kind, self.folder / f"server{i}") for i, kind in enumerate(self.kinds, 1)]
+        if len(self.servers) > 1:
+            # Enough ticks for a tree of a million znodes.
+            self.lines = ["initLimit=30", "syncLimit=10"]
+            self.lines += [f"server.{i}=127.0.0.1:{free_port()}:{free_port()}" for i, _ in enumerate(self.servers, 1)]
+            for i, _ in enumerate(self.servers, 1):
+                self.write_id(i)
+
+    def write_id(self, number):
+        data = self.servers[number - 1].data
+        data.mkdir(parents=True, exist_ok=True)
+        (data / "myid").write_text(f"{number}\n")
+
+    def configure(self):
+        """Writes the zoo.cfg of the only server and returns the command that runs it."""
+        return self.servers[0].configure()
+
+    def start(self, snap_count=None):
+        """Runs all servers; of a server that stands alone the load generator waits until it answers."""
+        for server in self.servers:
+            server.start(self.lines + ([f"snapCount={snap_count}"] if snap_count else []))
+        if len(self.servers) > 1:
+            self.leader()
+
+    def leader(self):
+        """Waits until one of the running members leads and the others follow; returns its number."""
+        end = time.monotonic() + QUORUM_SECONDS
+        while time.monotonic() < end:
+            modes = [server.mode() if server.process else "down" for server in self.servers]
+            if modes.count("leader") == 1 and all(mode in ("leader", "follower", "down") for mode in modes):
+                return modes.index("leader") + 1
+            time.sleep(POLL_SECONDS)
+        raise Failure(f"no quorum within {QUORUM_SECONDS} s: {modes}" + self.end_of_log())
+
+    def stop(self):
+        """Ends all servers in order."""
+        for server in self.servers:
+            server.process.send_signal(signal.SIGTERM)
+        for server in self.servers:
+            server.await_end()
+
+    def kill(self):
+        for server in self.servers:
+            server.kill()
+
+    def clear(self):
+        """Ends the servers if they run, and removes their data."""
+        self.kill()
+        subprocess.run(["rm", "-rf", str(self.folder)], check=True)
+
+    def bench(self, *arguments, tail=(), only=None):
+        """Runs the load generator against the servers, or only those of these numbers, and returns its report."""
+        return self.begin_bench(*arguments, tail=tail, only=only)()
+
+    def begin_bench(self, *arguments, tail=(), only=None, observe=True):
+        """As `bench`, but returns at once; the report comes from calling what it returns. Without `observe` it tells
+        nothing of the servers' processes, which may end meanwhile."""
+        report = self.folder / "report.json"
+        report.unlink(missing_ok=True)
+        asked = [server for i, server in enumerate(self.servers, 1) if only is None or i in only]
+        command = [*self.bench_command, *map(str, arguments), "--json", str(report),
+                   "--servers", ",".join(f"127.0.0.1:{server.port}" for server in asked)]
+        running = [str(server.process.pid) for server in self.servers if server.process]
+        if running:
+            command += ["--wait", "60s"]
+            if observe:
+                command += ["--server-pid", ",".join(running)]
+        process = subprocess.Popen([*command, *tail], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env=os.environ | self.kinds[0].environment)
+
+        def result():
+            try:
+                out, errors = process.communicate(timeout=BENCH_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise Failure(f"{arguments[0]} takes more than {BENCH_SECONDS} s") from None
+            if process.returncode != 0:
+                said = (out + errors).strip()
+                raise Failure(f"{' '.join(map(str, arguments))}: {said}{self.end_of_log()}")
+            return json.loads(report.read_text())
+
+        return result
+
+    def files(self):
+        return [file for server in self.servers for file in server.data.rglob("*") if file.is_file()]
+
+    def disk_bytes(self):
+        """Space that the data take on the disk; preallocated space counts."""
+        return sum(file.stat().st_blocks * 512 for file in self.files())
+
+    def rss_bytes(self):
+        return sum(server.of_process("status", "VmRSS") * 1024 for server in self.servers)
+
+    def written_bytes(self):
+        """Bytes that the servers have sent to the disk since they began."""
+        return sum(server.of_process("io", "write_bytes") for server in self.servers)
+
+    def settle(self, seconds_max):
+        """Waits until the servers have not written for a second, at most so long."""
+        end, before = time.monotonic() + seconds_max, -1
+        while time.monotonic() < end and (now := self.written_bytes()) != before:
+            before = now
+            time.sleep(1)
+
+    def end_of_log(self):
+        return "".join(server.end_of_log() for server in self.servers)

@@ -6,12 +6,12 @@ use std::time::Duration;
 use clap::{Args, value_parser};
 use rookeeper_protocol::types::validate_path;
 
-use crate::client::Client;
+use crate::client::{CALL_PATIENCE, Client};
 use crate::error::BenchError;
 use crate::opening::Opening;
 use crate::process::Usage;
 use crate::targets::Targets;
-use crate::template::PLACEHOLDER;
+use crate::template::{PLACEHOLDER, Template};
 
 /// More connections than one benchmark process can hold.
 pub(crate) const CONNECTIONS_MAX: u32 = 250_000;
@@ -86,7 +86,21 @@ impl OnZnodes {
         let mut client = self.running.connect()?;
         client.make_path(&root)?;
         client.close();
+        self.catch_up()?;
         Ok(root)
+    }
+
+    /// Waits until every server that answers knows what has been written so far: what one connection has made, the
+    /// others find, whichever members of an ensemble they are with.
+    pub(crate) fn catch_up(&self) -> Result<(), BenchError> {
+        for server in &self.common().servers.servers {
+            // A server that is down has nothing to catch up with.
+            let Ok(client) = Client::connect(server, self.common().session_timeout, CALL_PATIENCE) else { continue };
+            let mut client = client.patient(CALL_PATIENCE)?;
+            client.expect(&Template::sync("/"), "sync /", &[])?;
+            client.close();
+        }
+        Ok(())
     }
 
     /// What to call the lines of progress, unless they are not wanted.

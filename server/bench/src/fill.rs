@@ -56,6 +56,7 @@ pub(crate) fn run(pass: Pass, on: &OnZnodes, args: &FillArgs) -> Result<(), Benc
         Pass::Fill => {
             let create = Sweep::create(Template::create(&parent, &[], &[]), parents);
             create.tolerating(ErrorCode::NodeExists).prepare(&mut engine, &format!("create {parent}"))?;
+            on.catch_up()?;
             ("fill", Sweep::create(Template::create(&path, &divisors, value.bytes()), args.count))
         }
         Pass::Check => {

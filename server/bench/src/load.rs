@@ -173,6 +173,7 @@ pub(crate) fn run(kind: Kind, on: &OnZnodes, args: &LoadArgs) -> Result<(), Benc
         .collect::<Result<Vec<_>, _>>()?;
     if kind != Kind::CreateDelete {
         create_keys(&mut engines[0], kind, args, &root)?;
+        on.catch_up()?;
     }
     let mut first = 0;
     let mut works: Vec<_> = engines

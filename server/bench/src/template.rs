@@ -100,6 +100,11 @@ impl Template {
         Self::new(OpCode::Delete, path, divisors, |out| out.int(-1))
     }
 
+    /// sync.
+    pub(crate) fn sync(path: &str) -> Self {
+        Self::new(OpCode::Sync, path, &[], |_| {})
+    }
+
     /// addWatch with the number of its mode.
     pub(crate) fn add_watch(path: &str, mode: i32) -> Self {
         Self::new(OpCode::AddWatch, path, &[], |out| out.int(mode))

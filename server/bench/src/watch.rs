@@ -168,6 +168,7 @@ pub(crate) fn run(on: &OnZnodes, args: &WatchArgs) -> Result<(), BenchError> {
     if create.tolerating(ErrorCode::NodeExists).prepare(&mut engines[0], &format!("create {path}"))? > 0 {
         set().prepare(&mut engines[0], &format!("set {path}"))?;
     }
+    on.catch_up()?;
     let watches = u64::from(args.watchers) * u64::from(args.paths);
 
     let rss = || args.observed.usage().map(|usage| usage.map(|usage| usage.rss));
