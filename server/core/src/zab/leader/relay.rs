@@ -22,7 +22,7 @@ impl Leader {
             epoch,
             relays: true,
             last_proposed: state.history.committed(),
-            next_ping_ms: now_ms + state.rules.tick_ms / 2,
+            next_ping_ms: now_ms + state.rules.ping_ms(),
             ..Self::new(state, now_ms)
         }
     }
@@ -56,10 +56,11 @@ impl Leader {
 
     /// Whether a learner knows more of this epoch than this server, or something of a later one: what it was told by somebody
     /// else is committed, and this server will hear of it, or notice that its leader was replaced. Java cuts it off or replaces
-    /// it, and the observer goes back in time.
+    /// it, and the observer goes back in time. The beginning of this epoch is no transaction that could be waited for.
     pub(super) fn is_ahead(&self, state: &State, link: LearnerLink) -> bool {
         let told = self.learners.get(&link).map(|learner| learner.told.last_zxid);
-        let is_ahead = |told: Zxid| told > state.history.committed() && Epoch::of(told) >= Some(self.epoch);
+        let is_later = |told: Zxid| Epoch::of(told) >= Some(self.epoch) && told != self.epoch.start();
+        let is_ahead = |told: Zxid| told > state.history.committed() && is_later(told);
         self.relays && told.is_some_and(is_ahead)
     }
 }

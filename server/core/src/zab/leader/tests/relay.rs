@@ -80,6 +80,15 @@ fn an_observer_that_is_ahead_waits_for_its_master() {
     assert_eq!(world.ack_epoch(5, Some(3), z(3, 1)), [""; 0]);
 }
 
+/// A snapshot of Java's leaders is named after the beginning of their epoch, in which nothing need ever happen.
+#[test]
+fn an_observer_that_stands_at_the_epochs_beginning_waits_for_nothing() {
+    let mut world = relaying();
+    world.state.history = crate::zab::History::new(500, z(1, 2), z(1, 2), vec![record(z(1, 2))]);
+    world.introduce(4, 4, false);
+    assert_eq!(world.ack_epoch(4, Some(2), z(2, 0)), ["open snapshot for 4"]);
+}
+
 /// What an observer has of an older epoch and nobody has here was never agreed on.
 #[test]
 fn an_observer_that_strayed_is_cut() {
