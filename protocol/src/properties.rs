@@ -52,6 +52,20 @@ pub fn parse(text: &str) -> Result<Vec<Entry>, BadEscape> {
         .collect()
 }
 
+/// A value as it has to be written so that it is read back: backslashes are doubled, and what is not ASCII is written by its
+/// number. Java's servers write values as they are, which they then read differently.
+pub fn escape(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for unit in value.encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(b'\\') => text.push_str("\\\\"),
+            Ok(byte @ b' '..=b'~') => text.push(char::from(byte)),
+            _ => text.push_str(&format!("\\u{unit:04x}")),
+        }
+    }
+    text
+}
+
 /// Joins continued lines and drops comments and blank lines, as Java's
 /// `Properties.LineReader` does, its oddities included: a blank line ends a continuation, and a
 /// comment may stand after a line that holds nothing but a backslash.
@@ -162,6 +176,14 @@ mod tests {
         assert_eq!(all.len(), 1, "{text:?}: {all:?}");
         let (key, value, _) = all.remove(0);
         (key, value)
+    }
+
+    #[test]
+    fn what_is_escaped_reads_back() {
+        for value in ["", "a b=c:d", "C:\\x", "\u{e4}\u{1f600}", "tab\there"] {
+            let entries = parse(&format!("key={}", escape(value))).unwrap();
+            assert_eq!((&*entries[0].key, &*entries[0].value), ("key", value));
+        }
     }
 
     #[test]

@@ -6,5 +6,7 @@ pub mod cli;
 mod client;
 pub mod config;
 mod disk;
+mod member;
 mod metrics;
+mod peers;
 pub mod runtime;

@@ -67,8 +67,8 @@ fn sessions(shared: &Shared) -> String {
     let mut after = None;
     loop {
         let found: Vec<(SessionId, Session)> = {
-            let pipeline = shared.pipeline.lock();
-            let behind = pipeline.sessions.iter_after(after).take(PIECE_ENTRIES);
+            let machine = shared.machine.lock();
+            let behind = machine.pipeline().sessions.iter_after(after).take(PIECE_ENTRIES);
             behind.map(|(id, session)| (id, *session)).collect()
         };
         let Some((last, _)) = found.last() else { break };

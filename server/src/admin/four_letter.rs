@@ -45,7 +45,7 @@ pub(crate) fn answer(shared: &Arc<Shared>, asker: ConnId, word: FourLetterWord, 
         Word::Envi => whole(environment::envi()),
         Word::Gtmk => whole(shared.trace_mask.load(Ordering::Relaxed).to_string()),
         Word::Hash => whole(server::hash(shared)),
-        Word::Isro => whole("rw".to_owned()),
+        Word::Isro => whole(if shared.machine.lock().is_read_only() { "ro" } else { "rw" }.to_owned()),
         Word::Mntr => whole(monitor::mntr(shared)),
         Word::Ruok => whole("imok".to_owned()),
         Word::Stmk => match argument {

@@ -18,7 +18,8 @@ const QUOTA_ZNODES_MAX: usize = 4096;
 
 /// The answer to `mntr`.
 pub(super) fn mntr(shared: &Shared) -> String {
-    let mut text = format!("zk_version\t{}\nzk_server_state\tstandalone\n", version::full());
+    let mode = shared.machine.lock().mode();
+    let mut text = format!("zk_version\t{}\nzk_server_state\t{mode}\n", version::full());
     for_each(&facts(shared), |name, value| {
         // Writing to a string cannot fail.
         let _ = match value {
@@ -31,12 +32,12 @@ pub(super) fn mntr(shared: &Shared) -> String {
 
 /// What the core has counted since the start.
 pub(super) fn core_counts(shared: &Shared) -> CoreCounts {
-    let (changes_queued, changes_removed) = shared.pipeline.lock().change_counts();
+    let (changes_queued, changes_removed) = shared.machine.lock().pipeline().change_counts();
     CoreCounts { changes_queued, changes_removed, digest_mismatches: shared.tree.read().digest_mismatches() }
 }
 
 fn facts(shared: &Shared) -> Facts<'_> {
-    let sessions = shared.pipeline.lock().sessions.len();
+    let sessions = shared.machine.lock().pipeline().sessions.len();
     let core = shared.stats.core_since_reset(core_counts(shared));
     let (open_files, open_files_max) = open_files();
     let tree = shared.tree.read();

@@ -35,7 +35,7 @@ pub(super) fn numbers(shared: &Shared) -> String {
     line("Connections", &shared.connections.len());
     line("Outstanding", &shared.in_flight.load(Relaxed));
     line("Zxid", &format_args!("{:#x}", zxid.0));
-    line("Mode", &"standalone");
+    line("Mode", &shared.machine.lock().mode());
     line("Node count", &znodes);
     text
 }

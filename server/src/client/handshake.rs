@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use rookeeper_core::client::{Refusal, refusal};
+use rookeeper_core::peer::Input;
 use rookeeper_core::session::password_matches;
 use rookeeper_protocol::client::{ConnectRequest, Frame};
 use rookeeper_protocol::jute::Reader;
@@ -9,7 +11,7 @@ use rookeeper_protocol::types::SessionId;
 
 use super::handle::ConnectionHandle;
 use super::throttle::{Handshake, Throttle};
-use crate::runtime::Shared;
+use crate::runtime::{Machine, Shared};
 
 /// The connection is to be closed without a word.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,27 +39,38 @@ pub(super) fn connect(
         return Err(Refused);
     }
     shared.stats.connection_requests.fetch_add(1, Ordering::Relaxed);
-    let last_zxid = shared.tree.read().last_zxid();
-    if request.last_zxid_seen > last_zxid {
-        tracing::info!(
-            "refusing {}: it has seen zxid {}, the last one here is {last_zxid}; it must try another server",
-            handle.remote,
-            request.last_zxid_seen
-        );
+    let mut machine = shared.machine.lock();
+    if !machine.is_serving() {
         return Err(Refused);
     }
-    let mut pipeline = shared.pipeline.lock();
-    let timeout_ms = pipeline.rules().clamp_timeout(request.timeout_ms);
+    let (read_only, last_zxid) = (machine.is_read_only(), shared.tree.read().last_zxid());
+    if let Some(refusal) = refusal(&request, read_only, last_zxid) {
+        match refusal {
+            Refusal::ReadOnly => {
+                tracing::info!("refusing {}: this server is read-only, which its client cannot do with", handle.remote);
+            }
+            Refusal::Behind => tracing::info!(
+                "refusing {}: it has seen zxid {}, the last one here is {last_zxid}; it must try another server",
+                handle.remote,
+                request.last_zxid_seen
+            ),
+        }
+        return Err(Refused);
+    }
+    if read_only {
+        handle.state.lock().machine.serve_read_only();
+    }
+    let timeout_ms = machine.pipeline().rules().clamp_timeout(request.timeout_ms);
     handle.timeout_ms.store(timeout_ms, Ordering::Relaxed);
     handle.heard_ms.store(now.monotonic_ms, Ordering::Relaxed);
     if kind == Handshake::New {
-        let session = pipeline.begin_session(now, timeout_ms, handle.id);
+        let session = machine.begin_session(now, timeout_ms, handle.id);
         let request = {
             let mut state = handle.state.lock();
             state.machine.establish(session, timeout_ms, request.read_only);
             state.machine.create_session_request(now.monotonic_ms)
         };
-        drop(pipeline);
+        drop(machine);
         shared.submit(&mut vec![request]);
         return Ok(());
     }
@@ -65,23 +78,30 @@ pub(super) fn connect(
     shared.stats.connection_revalidations.fetch_add(1, Ordering::Relaxed);
     let session = request.session_id;
     // Whoever names the session takes it from the connection it was on, even with a wrong password.
-    if let Some(other) = pipeline.sessions.get(session).and_then(|session| session.conn)
+    let pipeline = machine.pipeline_mut();
+    if let Some(other) = pipeline.session(session).and_then(|session| session.conn)
         && other != handle.id
         && let Some(other) = shared.connections.get(other)
     {
         other.state.lock().machine.end();
         other.notify.notify_one();
-        pipeline.sessions.attach(session, None);
+        pipeline.attach(session, None);
     }
-    let valid =
-        password_matches(session, request.password) && pipeline.sessions.touch(session, timeout_ms, now.monotonic_ms);
+    let known = password_matches(session, request.password);
+    let mut state = handle.state.lock();
+    state.machine.establish(session, timeout_ms, request.read_only);
+    if known && let Machine::Member(_) = &*machine {
+        // Whether the session still exists is the leader's to say.
+        shared.inbox.tell(Input::RenewSession { conn: handle.id, session, timeout_ms });
+        return Ok(());
+    }
+    let sessions = &mut machine.pipeline_mut().sessions;
+    let valid = known && sessions.touch(session, timeout_ms, now.monotonic_ms);
     if valid {
-        pipeline.sessions.attach(session, Some(handle.id));
+        sessions.attach(session, Some(handle.id));
     } else {
         tracing::info!("invalid session {session} of {}, probably expired", handle.remote);
     }
-    let mut state = handle.state.lock();
-    state.machine.establish(session, timeout_ms, request.read_only);
     state.machine.resumed(valid);
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rookeeper_protocol::client::FrameDecoder;
+use rookeeper_protocol::types::HostPort;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -51,10 +52,21 @@ fn listen(address: SocketAddr, any: bool, backlog: i32) -> io::Result<std::net::
 }
 
 /// Accepts until the server stops.
-pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, seed: u64) {
+pub(crate) async fn serve(shared: Arc<Shared>, mut listener: TcpListener, seed: u64) {
     let throttle = Throttle::new(shared.config.connection_throttle, shared.clock.monotonic_ms(), seed);
+    let mut moves = shared.client_address.subscribe();
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Ok(()) = moves.changed() => {
+                let address = moves.borrow_and_update().clone();
+                if let Some(address) = address {
+                    listener = move_to(&shared, &address, listener).await;
+                }
+                continue;
+            }
+        };
+        match accepted {
             Ok((stream, remote)) => admit(&shared, &throttle, stream, remote),
             Err(error) if is_exhausted(&error) => {
                 tracing::warn!("cannot accept a connection: {error}; raise the limit on open files (ulimit -n)");
@@ -62,6 +74,33 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: TcpListener, seed: u64)
             }
             // The client went away before it was accepted.
             Err(error) => tracing::debug!("cannot accept a connection: {error}"),
+        }
+    }
+}
+
+/// Listens somewhere else, as a reconfiguration says; clients that are connected stay
+/// (`NIOServerCnxnFactory#reconfigure`).
+async fn move_to(shared: &Shared, address: &HostPort, present: TcpListener) -> TcpListener {
+    let moved = async {
+        let mut sockets = tokio::net::lookup_host((address.host.as_str(), address.port)).await?;
+        let socket =
+            sockets.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))?;
+        let any = socket.ip().is_unspecified();
+        if present.local_addr()?.port() == socket.port() && (any || present.local_addr()?.ip() == socket.ip()) {
+            return Ok(None);
+        }
+        TcpListener::from_std(listen(socket, any, BACKLOG_MAX)?).map(Some)
+    };
+    match moved.await {
+        Ok(Some(listener)) => {
+            tracing::info!("listening for clients on {address} from now on");
+            shared.client_port.store(address.port, Ordering::Relaxed);
+            listener
+        }
+        Ok(None) => present,
+        Err(error) => {
+            tracing::error!("cannot listen for clients on {address}: {error}; the old address stays in use");
+            present
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use parking_lot::MutexGuard;
 use rookeeper_core::client::{Disposition, Phase, ReadRequest, ReadView, Taken, WatchAccess};
+use rookeeper_core::peer::Input;
 use rookeeper_core::pipeline::WriteRequest;
 use rookeeper_core::tree::Tree;
 use rookeeper_core::watch::WatchTable;
@@ -24,7 +25,7 @@ use super::limits::{
 };
 use super::throttle::Throttle;
 use crate::admin::four_letter;
-use crate::runtime::Shared;
+use crate::runtime::{Machine, Shared};
 
 /// One connection's task.
 pub(super) struct Task {
@@ -376,9 +377,15 @@ impl Task {
         };
         shared.connections.remove(self.handle.id);
         {
-            let mut pipeline = shared.pipeline.lock();
             let heard_ms = self.handle.heard_ms.load(Ordering::Relaxed);
-            pipeline.sessions.detach(session, self.handle.id, timeout_ms, heard_ms);
+            let conn = self.handle.id;
+            let mut machine = shared.machine.lock();
+            match &mut *machine {
+                Machine::Alone(pipeline) => pipeline.sessions.detach(session, conn, timeout_ms, heard_ms),
+                Machine::Member(_) => {
+                    shared.inbox.tell(Input::Disconnected { conn, session, timeout_ms, heard_ms });
+                }
+            }
         }
         shared.watches.lock().remove_connection(self.handle.id);
         shared.connections.dismiss(self.handle.remote.ip());

@@ -282,9 +282,6 @@ const fn refused_unless(unless: &'static [&'static str], why: &'static str) -> S
     Status::Refused { unless, why }
 }
 
-const ENSEMBLE: Status =
-    Status::Accepted("has a meaning among several servers only; one server alone does not read it");
-
 const PURGED: Status =
     Status::Accepted("there is one image, and segments of the log go by themselves once the image has what is in them");
 

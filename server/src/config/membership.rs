@@ -8,16 +8,14 @@ use rookeeper_protocol::types::ServerId;
 
 use super::build::{Source, info};
 use super::error::{Origin, Problem};
+use super::limits;
 use super::members::{self, MemberLine};
 use super::reader::Reader;
 use super::server_config::EnsembleSettings;
 use super::value;
 
-/// Until servers can form an ensemble, a list of several stops the start here and nowhere else.
-const NO_ENSEMBLE: &str = "this version of the server runs alone; it cannot be one of several yet. Leave one server.N \
-     line at most, and standaloneEnabled=true";
-
 pub(super) fn read(reader: &mut Reader, source: &Source<'_>, data_dir: &Path) -> EnsembleSettings {
+    let multi_address = multi_address(reader);
     let mut ensemble = EnsembleSettings {
         my_id: None,
         members: EnsembleConfig::default(),
@@ -26,11 +24,12 @@ pub(super) fn read(reader: &mut Reader, source: &Source<'_>, data_dir: &Path) ->
         role: Role::Participant,
         client_address_from_file: true,
         dynamic_config_file: reader.given("dynamicConfigFile").map(PathBuf::from),
+        limits: limits::read(reader, multi_address),
     };
     let Source::File { path, .. } = source else {
         return ensemble;
     };
-    match read_members(reader, path, ensemble.dynamic_config_file.as_deref()) {
+    match read_members(reader, path, ensemble.dynamic_config_file.as_deref(), multi_address) {
         Ok((members, next)) => {
             ensemble.members = members;
             ensemble.next_members = next;
@@ -46,20 +45,27 @@ pub(super) fn read(reader: &mut Reader, source: &Source<'_>, data_dir: &Path) ->
     ensemble.role = role(reader, &ensemble);
     if ensemble.distributed {
         check_distributed(reader, path, &ensemble);
-        refuse_ensemble(reader, path);
     }
     ensemble
 }
 
 type Lists = (EnsembleConfig, Option<EnsembleConfig>);
 
-fn read_members(reader: &Reader, path: &Path, dynamic_file: Option<&Path>) -> Result<Lists, Vec<Problem>> {
-    let multi_address = reader.switch("multiAddress.enabled")
+fn multi_address(reader: &Reader) -> bool {
+    reader.switch("multiAddress.enabled")
         || reader
             .settings
             .properties_under("zookeeper.multiAddress.enabled")
             .iter()
-            .any(|(_, setting)| value::parse_switch(&setting.value) == Some(true));
+            .any(|(_, setting)| value::parse_switch(&setting.value) == Some(true))
+}
+
+fn read_members(
+    reader: &Reader,
+    path: &Path,
+    dynamic_file: Option<&Path>,
+    multi_address: bool,
+) -> Result<Lists, Vec<Problem>> {
     for name in ["server.N", "group.N", "weight.N", "version"] {
         reader.setting(name);
     }
@@ -172,18 +178,9 @@ fn check_distributed(reader: &mut Reader, path: &Path, ensemble: &EnsembleSettin
         let text = "an ensemble needs the file myid in dataDir, with the number of this server";
         reader.settings.problems.push(Problem::new(Some(Origin::file(path)), None, text));
     }
-}
-
-fn refuse_ensemble(reader: &mut Reader, path: &Path) {
-    let first = reader
-        .settings
-        .file_settings()
-        .filter(|(name, _)| name.starts_with("server.") || *name == "dynamicConfigFile" || *name == "standaloneEnabled")
-        .min_by(|(_, a), (_, b)| a.origin.cmp(&b.origin))
-        .map(|(name, setting)| (name.to_owned(), setting.origin.clone()));
-    let (key, origin) = match first {
-        Some((key, origin)) => (Some(key), origin),
-        None => (None, Origin::file(path)),
-    };
-    reader.settings.problems.push(Problem::new(Some(origin), key.as_deref(), NO_ENSEMBLE));
+    if let Some(my_id) = ensemble.my_id.filter(|id| !ensemble.members.members.contains_key(id)) {
+        let text = format!("has no server.{my_id}, the server that dataDir/myid names; correct one of the two");
+        let list = ensemble.dynamic_config_file.as_deref().unwrap_or(path);
+        reader.settings.problems.push(Problem::new(Some(Origin::file(list)), None, text));
+    }
 }

@@ -15,6 +15,7 @@ pub mod doc_table;
 mod error;
 mod jvm_flags;
 pub mod keys;
+mod limits;
 mod members;
 mod membership;
 mod reader;
@@ -29,6 +30,7 @@ pub use command_line::{embedded_default, from_arguments, from_file};
 pub use conf_text::ConfFacts;
 pub use error::{ConfigError, ConfigNote, EXIT_CODE_WRONG_CONFIG, NoteLevel, Origin, Problem};
 pub use jvm_flags::JvmFlags;
+pub use limits::EnsembleLimits;
 pub use server_config::{
     ConnectionThrottle, ContainerSchedule, EnsembleSettings, FourLetterWhitelist, GroupCommit, LargeRequests,
     ListenAddress, RequestThrottle, ServerConfig, SessionWeights,

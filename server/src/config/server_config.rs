@@ -11,6 +11,7 @@ use rookeeper_core::ensemble::{EnsembleConfig, Role};
 use rookeeper_protocol::types::{HostPort, ServerId};
 
 use super::error::ConfigNote;
+use super::limits::EnsembleLimits;
 
 /// Configuration of a server. Each field names the key that sets it; the tables in `keys.rs` tell
 /// the defaults.
@@ -259,6 +260,8 @@ pub struct EnsembleSettings {
     pub client_address_from_file: bool,
     /// `dynamicConfigFile`.
     pub dynamic_config_file: Option<PathBuf>,
+    /// What else matters among several servers.
+    pub limits: EnsembleLimits,
 }
 
 impl EnsembleSettings {

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use parking_lot::RwLock;
 use rookeeper_protocol::types::Zxid;
 use rookeeper_storage::kv::rocks::RocksKv;
 use rookeeper_storage::tree::{Delta, Image};
@@ -26,7 +27,7 @@ const IDLE_FLUSH: Duration = Duration::from_secs(60);
 /// The thread's state.
 pub(crate) struct ImageThread {
     shared: Arc<Shared>,
-    image: Image<RocksKv>,
+    image: Arc<RwLock<Image<RocksKv>>>,
     progress: Arc<ImageProgress>,
     delta: Delta,
     record: BytesMut,
@@ -40,8 +41,8 @@ pub(crate) struct ImageThread {
 }
 
 impl ImageThread {
-    pub(crate) fn new(shared: Arc<Shared>, image: Image<RocksKv>, progress: Arc<ImageProgress>) -> Self {
-        let flushed = Zxid(image.zxid());
+    pub(crate) fn new(shared: Arc<Shared>, image: Arc<RwLock<Image<RocksKv>>>, progress: Arc<ImageProgress>) -> Self {
+        let flushed = Zxid(image.read().zxid());
         let flush_every = i64::from(shared.config.snap_count.max(1));
         Self {
             shared,
@@ -100,7 +101,7 @@ impl ImageThread {
 
     /// `snapCount` and `snapSizeLimitInKb`: how much a start may have to replay.
     fn flush_is_due(&self) -> bool {
-        let behind = self.image.zxid() - self.flushed.0;
+        let behind = self.image.read().zxid() - self.flushed.0;
         let written = self.shared.log_written.load(Ordering::Relaxed) - self.log_written;
         let too_long = self.shared.config.snap_size_limit_kb.is_some_and(|limit_kb| written / 1024 >= limit_kb);
         behind >= self.flush_every || (behind > 0 && (too_long || self.flushed_at.elapsed() >= IDLE_FLUSH))
@@ -109,12 +110,21 @@ impl ImageThread {
     /// Brings the image forward to the present tree.
     fn step(&mut self) -> Result<()> {
         let mut failure: Option<StorageError> = None;
+        // Held from the copy on: a member's image may be replaced by another, which must not get changes of the old one.
+        let image = self.image.read();
         let set = {
-            let mut pipeline = self.shared.pipeline.lock();
+            let mut machine = self.shared.machine.lock();
+            let tree = self.shared.tree.read();
+            let committed = match machine.member() {
+                None => i64::MAX,
+                Some(peer) if peer.image_may_follow(&tree) => tree.last_zxid().0,
+                Some(_) => return Ok(()),
+            };
+            image.set_committed(committed);
+            let pipeline = machine.pipeline_mut();
             if pipeline.changes.is_empty() {
                 return Ok(());
             }
-            let tree = self.shared.tree.read();
             self.delta.restart(tree.last_zxid().0);
             // What is gone goes first: a znode that was deleted and made again is among the changed ones.
             for path in pipeline.changes.deleted_paths() {
@@ -135,7 +145,7 @@ impl ImageThread {
                 None => self.delta.delete_session(session.0),
             }
         }
-        self.image.apply(&mut self.delta)
+        image.apply(&mut self.delta)
     }
 
     /// Makes the image durable, and lets the log forget what it has.
@@ -144,13 +154,14 @@ impl ImageThread {
             return Ok(());
         }
         let started = Instant::now();
-        let durable = Zxid(self.image.flush()?);
+        let image = self.image.read();
+        let durable = Zxid(image.flush()?);
         tracing::debug!("the image is durable up to {durable}, in {} ms", started.elapsed().as_millis());
         self.shared.stats.image_time.add_time(started.elapsed());
         self.flushed = durable;
         self.log_written = self.shared.log_written.load(Ordering::Relaxed);
         self.flushed_at = Instant::now();
-        let usage = self.image.usage();
+        let usage = image.usage();
         self.shared.image_bytes.store(usage.disk_bytes as i64, Ordering::Relaxed);
         let mut state = self.progress.state.lock();
         state.durable = Some(durable);
@@ -159,8 +170,8 @@ impl ImageThread {
 
     /// Sees to it that the log has on disk what the image is about to have, with `forceSync=no` too.
     fn log_is_durable(&self) -> bool {
-        let wanted = self.image.zxid();
-        if self.progress.log_durable.load(Ordering::Acquire) >= wanted {
+        let wanted = self.image.read().zxid();
+        if self.progress.log_durable() >= wanted {
             return true;
         }
         let mut state = self.progress.state.lock();
@@ -169,10 +180,10 @@ impl ImageThread {
         drop(state);
         self.shared.inbox.wake();
         let mut state = self.progress.state.lock();
-        while state.wants_log_through.is_some() && !state.ended && self.shared.is_serving() {
+        while state.wants_log_through.is_some() && !state.ended && self.shared.is_running() {
             self.progress.changed.wait_for(&mut state, IDLE_STEP);
         }
-        self.progress.log_durable.load(Ordering::Acquire) >= wanted
+        self.progress.log_durable() >= wanted
     }
 }
 

@@ -17,7 +17,7 @@ use rookeeper_storage::log::{LogWriter, Retired};
 use tokio::runtime::Handle;
 
 use crate::client::ConnectionHandle;
-use crate::runtime::{Shared, delivery};
+use crate::runtime::{Arrived, Shared, delivery};
 
 /// Requests prepared under one hold of the pipeline; handshakes get their turn in between.
 const PREPARE_MAX: usize = 512;
@@ -44,7 +44,7 @@ pub(crate) struct ImageProgress {
     pub(super) state: Mutex<ImageState>,
     pub(super) changed: Condvar,
     /// The log is flushed up to here, whatever `forceSync` says.
-    pub(super) log_durable: AtomicI64,
+    log_durable: AtomicI64,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +61,67 @@ pub(super) struct ImageState {
 }
 
 impl ImageProgress {
+    /// Asks for the image to be brought forward to the present tree, and waits until it is.
+    pub(crate) fn bring_forward(&self) {
+        let mut state = self.state.lock();
+        state.wanted = true;
+        self.changed.notify_all();
+        while state.wanted && !state.ended {
+            self.changed.wait(&mut state);
+        }
+    }
+
+    /// Asks for the image to be brought forward, since it lacks so many changes, and waits for it when it is too far
+    /// behind.
+    pub(crate) fn call(&self, behind: usize) {
+        if behind < IMAGE_STEP_CHANGES {
+            return;
+        }
+        let mut state = self.state.lock();
+        state.wanted = true;
+        self.changed.notify_all();
+        if behind >= IMAGE_LAG_CHANGES_MAX {
+            while state.wanted && !state.ended && state.wants_log_through.is_none() {
+                self.changed.wait(&mut state);
+            }
+        }
+    }
+
+    /// The log is on disk up to here.
+    pub(crate) fn log_reached(&self, zxid: i64) {
+        self.log_durable.store(zxid, Ordering::Release);
+    }
+
+    /// How far the log is on disk.
+    pub(super) fn log_durable(&self) -> i64 {
+        self.log_durable.load(Ordering::Acquire)
+    }
+
+    /// Whether the image's thread waits for the log to be durable.
+    pub(crate) fn wants_log(&self) -> bool {
+        self.state.lock().wants_log_through.is_some()
+    }
+
+    /// Gives the image's thread what it asked for, and takes out segments that it made needless. What stands behind
+    /// `keep_after` is still needed.
+    pub(crate) fn attend(&self, shared: &Shared, log: &mut LogWriter<RealFs>, keep_after: Option<Zxid>) {
+        let mut state = self.state.lock();
+        if state.wants_log_through.is_some_and(|zxid| zxid.0 <= self.log_durable()) {
+            state.wants_log_through = None;
+            self.changed.notify_all();
+        }
+        if let Some(durable) = state.durable.take() {
+            let retired = log.retire(keep_after.map_or(durable, |keep| keep.min(durable)).0);
+            if !retired.is_empty() {
+                state.retired = Some(retired);
+                self.changed.notify_all();
+            }
+            if let Ok(bytes) = log.disk_bytes() {
+                shared.log_bytes.store(bytes as i64, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// The server stops: nobody waits for the other any more.
     pub(crate) fn end(&self) {
         self.state.lock().ended = true;
@@ -93,7 +154,7 @@ impl LogThread {
         runtime: Handle,
     ) -> Self {
         let durable = Zxid(log.last_zxid());
-        progress.log_durable.store(durable.0, Ordering::Release);
+        progress.log_reached(durable.0);
         Self {
             shared,
             log,
@@ -116,7 +177,7 @@ impl LogThread {
                 return;
             }
             self.apply();
-            self.attend_image();
+            self.progress.attend(&self.shared, &mut self.log, None);
         }
         if let Err(error) = self.log.close() {
             self.shared.fail(&error.to_string());
@@ -131,13 +192,13 @@ impl LogThread {
             if shared.is_stopping() {
                 return false;
             }
-            if self.progress.state.lock().wants_log_through.is_some() {
+            if self.progress.wants_log() {
                 return true;
             }
             shared.inbox.wait(&mut inbox);
         }
         self.wait_for_company(&mut inbox);
-        std::mem::swap(&mut *inbox, &mut self.requests);
+        std::mem::swap(&mut inbox.requests, &mut self.requests);
         true
     }
 
@@ -147,7 +208,8 @@ impl LogThread {
         let mut requests = self.requests.drain(..);
         while requests.len() > 0 {
             let notices = {
-                let mut pipeline = self.shared.pipeline.lock();
+                let mut machine = self.shared.machine.lock();
+                let pipeline = machine.pipeline_mut();
                 let tree = self.shared.tree.read();
                 for request in requests.by_ref().take(PREPARE_MAX) {
                     if let Some(zxid) = pipeline.submit(now, &tree, request, &mut self.entries) {
@@ -163,7 +225,7 @@ impl LogThread {
     }
 
     /// `flushDelay`: transactions may wait for others, if nothing else has to be answered.
-    fn wait_for_company(&self, inbox: &mut MutexGuard<'_, Vec<WriteRequest>>) {
+    fn wait_for_company(&self, inbox: &mut MutexGuard<'_, Arrived>) {
         let rules = &self.shared.config.group_commit;
         if rules.flush_delay_ms == 0 {
             return;
@@ -171,21 +233,21 @@ impl LogThread {
         let deadline = Instant::now() + Duration::from_millis(rules.flush_delay_ms);
         let poll = Duration::from_millis(rules.max_write_queue_poll_time_ms);
         loop {
-            let waiting = inbox.len();
+            let waiting = inbox.requests.len();
             let enough = rules.max_batch_size.is_some_and(|max| waiting >= max as usize);
             let now = Instant::now();
             if enough || now >= deadline || self.shared.is_stopping() {
                 return;
             }
             self.shared.inbox.wait_for(inbox, poll.min(deadline - now));
-            if inbox.len() == waiting {
+            if inbox.requests.len() == waiting {
                 return;
             }
         }
     }
 
     fn flush(&mut self) -> rookeeper_storage::Result<()> {
-        let through = self.progress.state.lock().wants_log_through.is_some();
+        let through = self.progress.wants_log();
         let batch_max = self.shared.config.group_commit.max_batch_size.map_or(usize::MAX, |max| max as usize);
         let before = Instant::now();
         let mut start = 0;
@@ -206,16 +268,10 @@ impl LogThread {
         }
         self.shared.log_written.fetch_add(start as u64, Ordering::Relaxed);
         let flushed = if through { self.log.flush_through()? } else { self.log.flush()? };
-        let took = before.elapsed();
-        self.shared.stats.flushed(transactions, took);
-        let threshold = Duration::from_millis(self.shared.config.fsync_warning_threshold_ms);
-        if took > threshold {
-            self.shared.stats.slow_flushes.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!("flushing the transaction log took {} ms; the disk is too slow or shared", took.as_millis());
-        }
+        self.shared.flushed(transactions, before.elapsed());
         self.durable = Zxid(flushed);
         if through || self.shared.config.force_sync {
-            self.progress.log_durable.store(flushed, Ordering::Release);
+            self.progress.log_reached(flushed);
         }
         Ok(())
     }
@@ -225,7 +281,8 @@ impl LogThread {
         let shared = self.shared.clone();
         loop {
             let (more, behind) = {
-                let mut pipeline = shared.pipeline.lock();
+                let mut machine = shared.machine.lock();
+                let pipeline = machine.pipeline_mut();
                 let before = (pipeline.in_flight(), pipeline.in_flight_bytes());
                 let more = {
                     let mut tree = shared.tree.write();
@@ -244,42 +301,9 @@ impl LogThread {
                 (more, pipeline.changes.len())
             };
             delivery::wake(&shared, &self.runtime, &mut self.touched);
-            if behind >= IMAGE_STEP_CHANGES {
-                self.call_image(behind);
-            }
+            self.progress.call(behind);
             if !more {
                 return;
-            }
-        }
-    }
-
-    /// Asks for the image to be brought forward, and waits for it when it is too far behind.
-    fn call_image(&self, behind: usize) {
-        let mut state = self.progress.state.lock();
-        state.wanted = true;
-        self.progress.changed.notify_all();
-        if behind >= IMAGE_LAG_CHANGES_MAX {
-            while state.wanted && !state.ended && state.wants_log_through.is_none() {
-                self.progress.changed.wait(&mut state);
-            }
-        }
-    }
-
-    /// Gives the image's thread what it asked for, and takes out segments that it made needless.
-    fn attend_image(&mut self) {
-        let mut state = self.progress.state.lock();
-        if state.wants_log_through.is_some_and(|zxid| zxid.0 <= self.progress.log_durable.load(Ordering::Acquire)) {
-            state.wants_log_through = None;
-            self.progress.changed.notify_all();
-        }
-        if let Some(durable) = state.durable.take() {
-            let retired = self.log.retire(durable.0);
-            if !retired.is_empty() {
-                state.retired = Some(retired);
-                self.progress.changed.notify_all();
-            }
-            if let Ok(bytes) = self.log.disk_bytes() {
-                self.shared.log_bytes.store(bytes as i64, Ordering::Relaxed);
             }
         }
     }

@@ -1,11 +1,17 @@
 //! The threads that write to disk, and the start that reads from it.
 
+mod history;
 mod image;
 mod log;
 mod recovery;
+mod snapshot_in;
+mod snapshot_out;
 mod znode_record;
 
+pub(crate) use history::{HistoryRequest, LogPosition};
 pub(crate) use image::ImageThread;
 pub(crate) use log::{ImageProgress, LogThread};
 pub(crate) use recovery::verify;
-pub(crate) use recovery::{RecoveredState, recover, store_options};
+pub(crate) use recovery::{Rebuild, RecoveredState, recover, recover_member, store_options};
+pub(crate) use snapshot_in::{Incoming, Progress, SnapshotReader, SnapshotSink};
+pub(crate) use snapshot_out::{Camera, Picture};

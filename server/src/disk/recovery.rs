@@ -1,8 +1,11 @@
 //! From a data folder to a tree and its sessions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
+use bytes::Bytes;
+use rookeeper_core::peer::Loaded;
 use rookeeper_core::tree::{ChangeLog, Loader, Tree, TreeRules};
+use rookeeper_core::zab::LogRecord;
 use rookeeper_protocol::txn::{LogEntry, Txn};
 use rookeeper_protocol::types::{SessionId, Zxid};
 use rookeeper_storage::error::CallerError;
@@ -36,12 +39,12 @@ pub(crate) fn store_options(config: &ServerConfig) -> StoreOptions {
         data_dir: config.data_dir.clone(),
         data_log_dir: config.data_log_dir.clone(),
         log: LogOptions { segment_bytes: config.pre_alloc_size_kb.saturating_mul(1024), force_sync: config.force_sync },
-        server: None,
+        server: config.ensemble.my_id.filter(|_| config.ensemble.distributed).map(|id| id.0),
     }
 }
 
 /// Reads everything that is there. An image and the log behind it become a tree.
-struct Rebuild {
+pub(crate) struct Rebuild {
     loader: Option<Loader>,
     tree: Option<Tree>,
     decoder: Decoder,
@@ -52,10 +55,13 @@ struct Rebuild {
     strict: bool,
     rules: TreeRules,
     seed: u64,
+    /// The newest records of the log, at most so many.
+    recent: VecDeque<LogRecord>,
+    recent_max: usize,
 }
 
 impl Rebuild {
-    fn new(rules: TreeRules, seed: u64) -> Self {
+    pub(crate) fn new(rules: TreeRules, seed: u64) -> Self {
         Self {
             loader: Some(Tree::loader(rules, seed)),
             tree: None,
@@ -66,7 +72,27 @@ impl Rebuild {
             strict: false,
             rules,
             seed,
+            recent: VecDeque::new(),
+            recent_max: 0,
         }
+    }
+
+    /// Keeps the newest records of the log, for learners that lack little.
+    pub(crate) fn keeping(self, recent_max: usize) -> Self {
+        Self { recent_max, ..self }
+    }
+
+    /// What a member of an ensemble goes on with. The tree is at `last_zxid`, the image at `image_zxid`.
+    pub(crate) fn finish(self, last_zxid: Zxid, image_zxid: Zxid) -> (Tree, Loaded) {
+        let tree = self.tree.unwrap_or_else(|| Tree::new(self.rules, self.seed));
+        let loaded = Loaded {
+            last_zxid,
+            image_zxid,
+            recent: self.recent.into(),
+            sessions: self.sessions.into_iter().collect(),
+            changes: self.changes,
+        };
+        (tree, loaded)
     }
 }
 
@@ -116,6 +142,12 @@ impl Replay for Rebuild {
             _ => {}
         }
         tree.apply(&entry, &mut self.changes, &mut ());
+        if self.recent_max > 0 {
+            if self.recent.len() == self.recent_max {
+                self.recent.pop_front();
+            }
+            self.recent.push_back(LogRecord { zxid: Zxid(zxid), payload: Bytes::copy_from_slice(payload) });
+        }
         if self.strict && tree.digest_mismatches() > 0 {
             return Err(
                 format!("transaction {zxid:#x} leaves another tree than it did at first: the digests differ").into()
@@ -139,6 +171,19 @@ pub(crate) fn recover(
     let mut tree = tree.unwrap_or_else(|| Tree::new(rules, seed));
     let orphans = tree.kill_orphans(|session| sessions.contains_key(&session), &mut changes);
     Ok((store, RecoveredState { tree, sessions, changes, report, orphans }))
+}
+
+/// The same for a member of an ensemble. What of the log is committed it does not know.
+pub(crate) fn recover_member(
+    options: &StoreOptions,
+    rules: TreeRules,
+    seed: u64,
+    recent_max: usize,
+) -> Result<(Store, Tree, Loaded, Recovered), StorageError> {
+    let mut rebuild = Rebuild::new(rules, seed).keeping(recent_max);
+    let (store, report) = Store::open(&RealFs, options, &RocksEngine::default(), &mut rebuild)?;
+    let (tree, loaded) = rebuild.finish(Zxid(report.last_zxid), Zxid(report.image_zxid));
+    Ok((store, tree, loaded, report))
 }
 
 /// Checks a data folder without changing it.

@@ -1,47 +1,83 @@
-//! Requests on their way to the pipeline.
+//! What waits for the one thread that prepares, flushes and applies.
 //!
-//! Connections leave their writes here and go on; the one thread that prepares, flushes and applies takes all of
-//! them at once. So nobody who reads a socket ever waits for the pipeline.
+//! Connections leave their writes here and go on; the thread takes all of them at once. So nobody who reads a socket
+//! ever waits for the pipeline. A member of an ensemble finds here what other servers said, too.
 
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
+use rookeeper_core::peer::Input;
 use rookeeper_core::pipeline::WriteRequest;
+use tokio::sync::OwnedSemaphorePermit;
 
-/// What has arrived, in order. Its length is bounded by what each connection may have under way
-/// (`client/limits.rs`).
+/// What has arrived, in order of each kind.
+#[derive(Debug, Default)]
+pub(crate) struct Arrived {
+    /// Requests of clients. Their number is bounded by what each connection may have under way (`client/limits.rs`).
+    pub(crate) requests: Vec<WriteRequest>,
+    /// What a member of an ensemble heard. What other servers say is bounded by [`Arrival::room`].
+    pub(crate) arrivals: Vec<Arrival>,
+}
+
+/// Inputs that arrived together.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// In their order.
+    pub(crate) inputs: Vec<Input>,
+    /// The room that they take of what their connection may have here. It is read on once they are let go.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+}
+
+impl Arrived {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.requests.is_empty() && self.arrivals.is_empty()
+    }
+}
+
+/// What has arrived.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    requests: Mutex<Vec<WriteRequest>>,
+    arrived: Mutex<Arrived>,
     changed: Condvar,
 }
 
 impl Inbox {
     /// Puts requests behind the others.
     pub(crate) fn push(&self, requests: &mut Vec<WriteRequest>) {
-        self.requests.lock().append(requests);
+        self.arrived.lock().requests.append(requests);
+        self.changed.notify_one();
+    }
+
+    /// Puts something that happened behind the others.
+    pub(crate) fn tell(&self, input: Input) {
+        self.arrive(Arrival { inputs: vec![input], room: None });
+    }
+
+    /// Puts things that happened behind the others.
+    pub(crate) fn arrive(&self, arrival: Arrival) {
+        self.arrived.lock().arrivals.push(arrival);
         self.changed.notify_one();
     }
 
     /// Lets whoever waits look again: there is something else to do.
     pub(crate) fn wake(&self) {
         // Whoever is about to wait holds this lock, and cannot miss the signal.
-        let _requests = self.requests.lock();
+        let _arrived = self.arrived.lock();
         self.changed.notify_all();
     }
 
-    /// The requests; more arrive only once they are let go, or in [`Inbox::wait`].
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Vec<WriteRequest>> {
-        self.requests.lock()
+    /// What has arrived; more arrives only once it is let go, or in [`Inbox::wait`].
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Arrived> {
+        self.arrived.lock()
     }
 
     /// Waits until something arrives or somebody calls [`Inbox::wake`].
-    pub(crate) fn wait(&self, requests: &mut MutexGuard<'_, Vec<WriteRequest>>) {
-        self.changed.wait(requests);
+    pub(crate) fn wait(&self, arrived: &mut MutexGuard<'_, Arrived>) {
+        self.changed.wait(arrived);
     }
 
     /// The same, at most for so long.
-    pub(crate) fn wait_for(&self, requests: &mut MutexGuard<'_, Vec<WriteRequest>>, timeout: Duration) {
-        self.changed.wait_for(requests, timeout);
+    pub(crate) fn wait_for(&self, arrived: &mut MutexGuard<'_, Arrived>, timeout: Duration) {
+        self.changed.wait_for(arrived, timeout);
     }
 }

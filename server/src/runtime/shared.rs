@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use rookeeper_core::client::ConnectionRules;
-use rookeeper_core::pipeline::{Notice, Pipeline, WriteRequest};
+use rookeeper_core::pipeline::{Notice, WriteRequest};
 use rookeeper_core::tree::Tree;
 use rookeeper_core::watch::WatchTable;
-use tokio::sync::Notify;
+use rookeeper_protocol::types::HostPort;
+use tokio::sync::{Notify, watch};
 
 use super::clock::Clock;
 use super::inbox::Inbox;
+use super::machine::Machine;
 use crate::client::ConnectionTable;
 use crate::config::ServerConfig;
 use crate::metrics::ServerStats;
@@ -21,9 +24,9 @@ use crate::metrics::ServerStats;
 pub(crate) struct Shared {
     pub(crate) config: ServerConfig,
     pub(crate) clock: Clock,
-    /// Requests that the pipeline has not taken yet.
+    /// What the machine has not taken yet.
     pub(crate) inbox: Inbox,
-    pub(crate) pipeline: Mutex<Pipeline>,
+    pub(crate) machine: Mutex<Machine>,
     pub(crate) tree: RwLock<Tree>,
     pub(crate) watches: Mutex<WatchTable>,
     pub(crate) connections: ConnectionTable,
@@ -41,8 +44,12 @@ pub(crate) struct Shared {
     failure: Mutex<Option<Arc<str>>>,
     failed: AtomicBool,
     stopping: AtomicBool,
+    /// Clients are served: always by a server that stands alone, by a member while it follows or leads.
+    serves: AtomicBool,
     /// Signalled when the server fails or is told to stop.
     pub(crate) stop: Notify,
+    /// Where clients are to be served from now on, when a reconfiguration says so.
+    pub(crate) client_address: watch::Sender<Option<HostPort>>,
     /// The port that is listened on.
     pub(crate) client_port: std::sync::atomic::AtomicU16,
     /// Bytes of the image and of the log on disk, as last looked at.
@@ -61,16 +68,17 @@ impl Shared {
     pub(crate) fn new(
         config: ServerConfig,
         clock: Clock,
-        pipeline: Pipeline,
+        machine: Machine,
         tree: Tree,
         connection_rules: ConnectionRules,
         seed: u64,
     ) -> Self {
+        let serves = AtomicBool::new(machine.member().is_none());
         Self {
             config,
             clock,
             inbox: Inbox::default(),
-            pipeline: Mutex::new(pipeline),
+            machine: Mutex::new(machine),
             tree: RwLock::new(tree),
             watches: Mutex::new(WatchTable::new(seed)),
             connections: ConnectionTable::default(),
@@ -83,7 +91,9 @@ impl Shared {
             failure: Mutex::new(None),
             failed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            serves,
             stop: Notify::new(),
+            client_address: watch::Sender::new(None),
             client_port: std::sync::atomic::AtomicU16::new(0),
             image_bytes: AtomicI64::new(0),
             log_bytes: AtomicI64::new(0),
@@ -100,6 +110,28 @@ impl Shared {
         self.inbox.push(requests);
     }
 
+    /// Requests of so many bytes left the inbox for the machine of a member, which counts them from now on.
+    pub(crate) fn taken(&self, requests: usize, bytes: usize) {
+        self.in_flight.fetch_sub(requests, Ordering::Relaxed);
+        self.in_flight_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// A member's machine held so many requests of so many bytes, and holds others now.
+    pub(crate) fn count_held(&self, before: (usize, usize), now: (usize, usize)) {
+        // Wrapping, so that a difference may be negative.
+        self.in_flight.fetch_add(now.0.wrapping_sub(before.0), Ordering::Relaxed);
+        self.in_flight_bytes.fetch_add(now.1.wrapping_sub(before.1), Ordering::Relaxed);
+    }
+
+    /// So many transactions were flushed.
+    pub(crate) fn flushed(&self, transactions: usize, took: Duration) {
+        self.stats.flushed(transactions, took);
+        if took > Duration::from_millis(self.config.fsync_warning_threshold_ms) {
+            self.stats.slow_flushes.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!("flushing the transaction log took {} ms; the disk is too slow or shared", took.as_millis());
+        }
+    }
+
     /// Tells operators of something.
     pub(crate) fn tell(&self, notice: &Notice) {
         match notice {
@@ -114,6 +146,27 @@ impl Shared {
 
     /// Whether clients are served.
     pub(crate) fn is_serving(&self) -> bool {
+        self.is_running() && self.serves.load(Ordering::Acquire)
+    }
+
+    /// A member of an ensemble serves clients from now on.
+    pub(crate) fn begin_to_serve(&self) {
+        self.serves.store(true, Ordering::Release);
+    }
+
+    /// It does so no longer: all of them have to go.
+    pub(crate) fn end_serving(&self) {
+        self.serves.store(false, Ordering::Release);
+        self.connections.end_all();
+    }
+
+    /// Whether the server is one of several.
+    pub(crate) fn is_member(&self) -> bool {
+        self.config.ensemble.distributed
+    }
+
+    /// Whether nothing has failed and the server was not told to stop.
+    pub(crate) fn is_running(&self) -> bool {
         !self.failed.load(Ordering::Acquire) && !self.stopping.load(Ordering::Acquire)
     }
 

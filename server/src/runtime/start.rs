@@ -5,21 +5,33 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use parking_lot::RwLock;
 use rookeeper_core::acl::{AclPolicy, AuthRules};
 use rookeeper_core::client::ConnectionRules;
+use rookeeper_core::ensemble::{ConfigRules, Membership};
+use rookeeper_core::peer::{Input, Peer, Start};
 use rookeeper_core::pipeline::{Pipeline, PipelineRules};
-use rookeeper_core::tree::TreeRules;
-use rookeeper_protocol::types::ExtendedTypes;
-use rookeeper_storage::StorageError;
+use rookeeper_core::tree::{Tree, TreeRules};
+use rookeeper_core::zab::{Epoch, Epochs};
+use rookeeper_protocol::types::{ExtendedTypes, HostPort, ServerId};
+use rookeeper_storage::fs::RealFs;
+use rookeeper_storage::kv::rocks::{RocksEngine, RocksKv};
+use rookeeper_storage::log::LogWriter;
+use rookeeper_storage::tree::Image;
+use rookeeper_storage::{EpochFile, Installer, Recovered, StorageError, StoreLock};
 use thiserror::Error;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::clock::Clock;
+use super::machine::Machine;
 use super::shared::Shared;
 use super::tick;
 use crate::client;
 use crate::config::{NoteLevel, ServerConfig};
 use crate::disk::{self, ImageProgress, ImageThread, LogThread, RecoveredState};
+use crate::member::{MemberDisk, MemberFiles, MemberThread, Sockets, election_sockets, peer_rules};
+use crate::peers::{Addresses, ElectionPort, Guests, LearnerPort, bind_all};
 
 /// How long a stop waits for requests that are under way.
 const DRAIN_MAX: Duration = Duration::from_millis(700);
@@ -144,32 +156,20 @@ pub fn start(config: ServerConfig) -> Result<Started, ServerError> {
         .map_err(|source| ServerError::Listen { address: config.client_address.socket.to_string(), source })?;
     prepare_dirs(&config)?;
     let seed = random_seed();
-    let began = Instant::now();
-    let (store, state) = disk::recover(&disk::store_options(&config), tree_rules(&config), seed)?;
-    let took = began.elapsed();
-    report_recovery(&state, took);
-
-    let RecoveredState { tree, sessions, changes, report, .. } = state;
-    let connection_rules = ConnectionRules {
-        acl: acl_policy(&config),
-        inner_length_max: inner_length_max(&config),
-        sync_is_agreed: false,
-        required_schemes: config.enforce_auth_schemes.iter().cloned().collect(),
-    };
-    let pipeline = Pipeline::new(pipeline_rules(&config), &tree, sessions, changes, clock.now());
-    let shared = Arc::new(Shared::new(config, clock, pipeline, tree, connection_rules, seed));
-    shared.stats.recovered(&report, took);
-
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("client")
         .enable_all()
         .build()
         .map_err(ServerError::System)?;
+    let Loaded { shared, image, lock, work } = match config.ensemble.distributed {
+        false => load_alone(config, clock, seed)?,
+        true => load_member(config, clock, seed, runtime.handle())?,
+    };
     let progress = Arc::new(ImageProgress::default());
-    let log = LogThread::new(shared.clone(), store.log, progress.clone(), runtime.handle().clone());
-    let image = ImageThread::new(shared.clone(), store.image, progress.clone());
-    let log_thread = spawn("log", || log.run())?;
-    let image_thread = spawn("image", || image.run())?;
+    let image = Arc::new(RwLock::new(image));
+    let image_thread = ImageThread::new(shared.clone(), image.clone(), progress.clone());
+    let log_thread = work.start(&shared, image, &progress, runtime.handle())?;
+    let image_thread = spawn("image", || image_thread.run())?;
 
     let (terminate, interrupt) = {
         let _entered = runtime.enter();
@@ -185,7 +185,148 @@ pub fn start(config: ServerConfig) -> Result<Started, ServerError> {
         runtime.spawn(tick::reap(shared.clone()));
         (terminate, interrupt)
     };
-    Ok(Started { shared, runtime, log_thread, image_thread, progress, terminate, interrupt, _lock: store.lock })
+    Ok(Started { shared, runtime, log_thread, image_thread, progress, terminate, interrupt, _lock: lock })
+}
+
+/// A server whose data were read.
+struct Loaded {
+    shared: Arc<Shared>,
+    image: Image<RocksKv>,
+    lock: StoreLock<RealFs>,
+    work: Work,
+}
+
+/// What the thread needs that prepares, flushes and applies.
+enum Work {
+    Alone(Box<LogWriter<RealFs>>),
+    Member(Box<MemberWork>),
+}
+
+struct MemberWork {
+    log: LogWriter<RealFs>,
+    epochs: EpochFile<RealFs>,
+    installer: Installer<RealFs, RocksEngine>,
+    sockets: Sockets,
+    files: MemberFiles,
+    seed: u64,
+}
+
+impl Work {
+    fn start(
+        self,
+        shared: &Arc<Shared>,
+        image: Arc<RwLock<Image<RocksKv>>>,
+        progress: &Arc<ImageProgress>,
+        runtime: &Handle,
+    ) -> Result<JoinHandle<()>, ServerError> {
+        match self {
+            Self::Alone(log) => {
+                let log = LogThread::new(shared.clone(), *log, progress.clone(), runtime.clone());
+                spawn("log", || log.run())
+            }
+            Self::Member(work) => {
+                let MemberWork { log, epochs, installer, sockets, files, seed } = *work;
+                let disk = MemberDisk::new(shared.clone(), log, image, epochs, installer, progress.clone(), seed);
+                let (shared, progress) = (shared.clone(), progress.clone());
+                let member = MemberThread::new(shared, disk, progress, sockets, files, runtime.clone());
+                spawn("member", || member.run())
+            }
+        }
+    }
+}
+
+fn load_alone(config: ServerConfig, clock: Clock, seed: u64) -> Result<Loaded, ServerError> {
+    let began = Instant::now();
+    let (store, state) = disk::recover(&disk::store_options(&config), tree_rules(&config), seed)?;
+    let took = began.elapsed();
+    report_recovery(&state.report, &state.tree, state.sessions.len(), took);
+    if state.orphans > 0 {
+        tracing::warn!("removed {} ephemeral znodes without a session", state.orphans);
+    }
+    let RecoveredState { tree, sessions, changes, report, .. } = state;
+    let pipeline = Pipeline::new(pipeline_rules(&config), &tree, sessions, changes, clock.now());
+    let rules = connection_rules(&config);
+    let shared = Shared::new(config, clock, Machine::Alone(Box::new(pipeline)), tree, rules, seed);
+    shared.stats.recovered(&report, took);
+    Ok(Loaded {
+        shared: Arc::new(shared),
+        image: store.image,
+        lock: store.lock,
+        work: Work::Alone(Box::new(store.log)),
+    })
+}
+
+fn load_member(config: ServerConfig, clock: Clock, seed: u64, runtime: &Handle) -> Result<Loaded, ServerError> {
+    let ensemble = config.ensemble.clone();
+    let my_id = ensemble.my_id.unwrap_or(ServerId(0));
+    let began = Instant::now();
+    let recent_max = ensemble.limits.commit_log_count;
+    let (store, tree, loaded, report) =
+        disk::recover_member(&disk::store_options(&config), tree_rules(&config), seed, recent_max)?;
+    let took = began.elapsed();
+    report_recovery(&report, &tree, loaded.sessions.len(), took);
+
+    // A store that was never a member's has the epoch of its last transaction (`QuorumPeer#loadDataBase`).
+    let epochs = match store.epochs.get() {
+        Some(epochs) => Epochs { accepted: Epoch(epochs.accepted), current: Epoch(epochs.current) },
+        None => {
+            let epoch = Epoch::of(loaded.last_zxid).unwrap_or_default();
+            Epochs { accepted: epoch, current: epoch }
+        }
+    };
+    let limits = &ensemble.limits;
+    let rules = ConfigRules { multi_address: limits.multi_address, standalone_enabled: limits.standalone_enabled };
+    let next = ensemble.next_members.clone().filter(|_| config.reconfig_enabled);
+    let membership = Membership::new(my_id, ensemble.members.clone(), next.clone(), rules, config.reconfig_enabled);
+    let peer_rules = peer_rules(&config, pipeline_rules(&config), seed);
+    let peer = Peer::new(peer_rules, Start { membership, epochs, loaded }, &tree, clock.now());
+
+    let files = MemberFiles::new(config.file.clone(), format!("server.{my_id}"));
+    if config.reconfig_enabled && ensemble.dynamic_config_file.is_none() {
+        files.back_up();
+    }
+    let rules = ConnectionRules { sync_is_agreed: true, ..connection_rules(&config) };
+    let machine = Machine::Member(Box::new(peer));
+    let shared = Arc::new(Shared::new(config, clock, machine, tree, rules, seed));
+    shared.stats.recovered(&report, took);
+    let sockets = open_sockets(&shared, Addresses::new(my_id, ensemble.members, next), runtime)?;
+    let (log, epochs, installer) = (store.log, store.epochs, store.installer);
+    let work = Work::Member(Box::new(MemberWork { log, epochs, installer, sockets, files, seed }));
+    Ok(Loaded { shared, image: store.image, lock: store.lock, work })
+}
+
+/// Listens for the other servers.
+fn open_sockets(shared: &Arc<Shared>, addresses: Addresses, runtime: &Handle) -> Result<Sockets, ServerError> {
+    let limits = &shared.config.ensemble.limits;
+    let addresses = Arc::new(addresses);
+    let bind = |at: &[HostPort]| {
+        let bound = runtime.block_on(bind_all(at, limits.listen_on_all_ips, limits.bind_tries));
+        bound.map_err(|(address, source)| ServerError::Listen { address: address.to_string(), source })
+    };
+    let elections = bind(&addresses.election_port(addresses.my_id()))?;
+    let learners = LearnerPort::new(shared.clone(), limits.patience);
+    for listener in bind(&addresses.learner_port(addresses.my_id()))? {
+        learners.listen(listener, Guests::Learners, runtime).map_err(ServerError::System)?;
+    }
+    if let Some(port) = limits.observer_master_port {
+        let own = addresses.learner_port(addresses.my_id()).into_iter();
+        let at: Vec<_> = own.map(|address| HostPort { port, ..address }).collect();
+        for listener in bind(&at)? {
+            learners.listen(listener, Guests::Observers, runtime).map_err(ServerError::System)?;
+        }
+    }
+    let sockets = election_sockets(&shared.config);
+    let election = ElectionPort::open(shared.clone(), addresses.clone(), sockets, elections, runtime);
+    Ok(Sockets { addresses, election: election.map_err(ServerError::System)?, learners })
+}
+
+fn connection_rules(config: &ServerConfig) -> ConnectionRules {
+    ConnectionRules {
+        acl: acl_policy(config),
+        inner_length_max: inner_length_max(config),
+        sync_is_agreed: false,
+        required_schemes: config.enforce_auth_schemes.iter().cloned().collect(),
+    }
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ServerError> {
@@ -198,26 +339,21 @@ fn random_seed() -> u64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
-fn report_recovery(state: &RecoveredState, took: Duration) {
-    let report = &state.report;
+fn report_recovery(report: &Recovered, tree: &Tree, sessions: usize, took: Duration) {
     if let Some(torn) = &report.torn {
         tracing::warn!("the end of the log was torn by a crash and is cut: {torn:?}");
     }
-    let mismatches = state.tree.digest_mismatches();
+    let mismatches = tree.digest_mismatches();
     if mismatches > 0 {
         tracing::error!(
             "{mismatches} transactions of the log left another tree than they did at first: their digests differ; \
              keep the data folder, and compare with rookeeper verify"
         );
     }
-    if state.orphans > 0 {
-        tracing::warn!("removed {} ephemeral znodes without a session", state.orphans);
-    }
     tracing::info!(
-        "recovered {} znodes and {} sessions at zxid {} in {} ms: image at {:#x} in {} ms, {} transactions of the log in {} ms",
-        state.tree.node_count(),
-        state.sessions.len(),
-        state.tree.last_zxid(),
+        "recovered {} znodes and {sessions} sessions at zxid {} in {} ms: image at {:#x} in {} ms, {} transactions of the log in {} ms",
+        tree.node_count(),
+        tree.last_zxid(),
         took.as_millis(),
         report.image_zxid,
         report.image_time.as_millis(),
@@ -250,6 +386,14 @@ impl Started {
         }
         shared.begin_stop();
         let deadline = Instant::now() + DRAIN_MAX;
+        if shared.is_member() {
+            // The first word lets it answer what is under way, the second one ends it.
+            shared.inbox.tell(Input::Stop);
+            while !log_thread.is_finished() && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            shared.inbox.tell(Input::Stop);
+        }
         // The log's thread ends by itself when nothing is left; what comes later is not answered.
         while shared.in_flight.load(Ordering::Relaxed) > 0 && !log_thread.is_finished() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(1));

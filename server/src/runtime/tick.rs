@@ -11,17 +11,21 @@ use super::shared::Shared;
 
 /// Ends sessions as their buckets fall due.
 pub(crate) async fn expire_sessions(shared: Arc<Shared>) {
+    if shared.is_member() {
+        // The machine does it, while it leads.
+        return;
+    }
     let tick = Duration::from_millis(shared.config.tick_time_ms.max(1) as u64);
-    while shared.is_serving() {
-        let due_ms = shared.pipeline.lock().sessions.next_deadline_ms();
+    while shared.is_running() {
+        let due_ms = shared.machine.lock().pipeline().sessions.next_deadline_ms();
         let next = tokio::time::Instant::now() + tick;
         // A session may begin meanwhile that falls due earlier than any other, but not within this tick.
         let at = due_ms.map_or(next, |due_ms| next.min(shared.clock.instant_at(due_ms).into()));
         tokio::time::sleep_until(at).await;
         let now_ms = shared.clock.monotonic_ms();
         let expired = {
-            let mut pipeline = shared.pipeline.lock();
-            pipeline.sessions.expire(now_ms, |conn| shared.connections.last_heard(conn))
+            let mut machine = shared.machine.lock();
+            machine.pipeline_mut().sessions.expire(now_ms, |conn| shared.connections.last_heard(conn))
         };
         if expired.is_empty() {
             continue;
@@ -45,9 +49,12 @@ pub(crate) async fn reap(shared: Arc<Shared>) {
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
+        if !shared.machine.lock().is_in_charge() {
+            continue;
+        }
         let paths = reapable(&shared.tree.read(), &rules, shared.clock.wall_ms());
         for path in paths {
-            if !shared.is_serving() {
+            if !shared.is_running() {
                 return;
             }
             shared.submit(&mut vec![WriteRequest::reap(&path, shared.clock.monotonic_ms())]);

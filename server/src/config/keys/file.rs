@@ -1,7 +1,7 @@
 //! Keys that `QuorumPeerConfig.parseProperties` reads from zoo.cfg itself. Whether a wrong value
 //! stops the start is stricter here than for properties, as in Java.
 
-use super::{ENSEMBLE, Key, Kind, PURGED, Place, Status, key, refused, refused_unless, warned, warned_unless};
+use super::{Key, Kind, PURGED, Place, Status, key, refused, refused_unless, warned, warned_unless};
 use Status::{Accepted, Honoured};
 
 const fn file(name: &'static str, kind: Kind, default: &'static str, about: &'static str, status: Status) -> Key {
@@ -20,6 +20,8 @@ const NO_QUORUM_SASL: &str = "servers do not authenticate each other by SASL yet
 const WITHOUT_QUORUM_SASL: Status = Accepted("without effect while quorum.auth.enableSasl is false, in Java too");
 
 const NO_JVM: &str = "there is no JVM here whose pauses could be watched";
+
+const ALL_ADDRESSES: Status = Accepted("all addresses are tried at once, and the first that answers is taken");
 
 const NO_ORACLE: &str = "a quorum that asks an oracle file is not supported; without it two servers would count votes \
      differently than intended. Remove the key";
@@ -63,31 +65,49 @@ pub(super) static KEYS: &[Key] = &[
     file("group.N", Kind::Text, "", "Ids of the servers of voting group N, colons between them", Honoured),
     file("weight.N", Kind::Text, "", "Weight of the vote of server N", Honoured),
     file("version", Kind::Text, "", "Version of the list of servers, hexadecimal", Honoured),
-    file("initLimit", Kind::StrictInt, "0", "Ticks to connect to the leader and to be brought up to date", ENSEMBLE),
-    file("syncLimit", Kind::StrictInt, "0", "Ticks until a silent server is given up", ENSEMBLE),
-    file("connectToLearnerMasterLimit", Kind::StrictInt, "0", "Ticks to connect to the leader", ENSEMBLE),
-    file("electionAlg", Kind::OneOf(&["3"]), "3", "Way of election", ENSEMBLE),
+    file("initLimit", Kind::StrictInt, "0", "Ticks to connect to the leader and to be brought up to date", Honoured),
+    file("syncLimit", Kind::StrictInt, "0", "Ticks until a silent server is given up", Honoured),
+    file("connectToLearnerMasterLimit", Kind::StrictInt, "0", "Ticks to connect to the leader", Honoured),
+    file(
+        "electionAlg",
+        Kind::OneOf(&["3"]),
+        "3",
+        "Way of election",
+        Accepted("there is one way, which is Apache ZooKeeper's only one too"),
+    ),
     file(
         "peerType",
         Kind::Text,
         "participant",
         "participant or observer; the list of servers has the last word",
-        ENSEMBLE,
+        Honoured,
     ),
-    file("quorumListenOnAllIPs", Kind::StrictBool, "false", "Servers listen on every address", ENSEMBLE),
-    file("localSessionsEnabled", Kind::StrictBool, "false", "Sessions that only one server knows", ENSEMBLE),
+    file("quorumListenOnAllIPs", Kind::StrictBool, "false", "Servers listen on every address", Honoured),
+    file("localSessionsEnabled", Kind::StrictBool, "false", "Sessions that only one server knows", Honoured),
     file(
         "localSessionsUpgradingEnabled",
         Kind::StrictBool,
         "false",
         "Local sessions become global when needed",
-        ENSEMBLE,
+        Honoured,
     ),
-    file("observerMasterPort", Kind::StrictInt, "0", "Port where followers serve observers", ENSEMBLE),
-    file("syncEnabled", Kind::StrictBool, "true", "Observers write log and snapshots", ENSEMBLE),
-    file("multiAddress.enabled", Kind::StrictBool, "false", "Servers may have several addresses", ENSEMBLE),
-    file("multiAddress.reachabilityCheckEnabled", Kind::StrictBool, "true", "Tries which address answers", ENSEMBLE),
-    file("multiAddress.reachabilityCheckTimeoutMs", Kind::StrictInt, "1000", "How long that may take, ms", ENSEMBLE),
+    file("observerMasterPort", Kind::StrictInt, "0", "Port where followers serve observers", Honoured),
+    file("syncEnabled", Kind::StrictBool, "true", "Observers write log and snapshots", Honoured),
+    file("multiAddress.enabled", Kind::StrictBool, "false", "Servers may have several addresses", Honoured),
+    file(
+        "multiAddress.reachabilityCheckEnabled",
+        Kind::StrictBool,
+        "true",
+        "Tries which address answers",
+        ALL_ADDRESSES,
+    ),
+    file(
+        "multiAddress.reachabilityCheckTimeoutMs",
+        Kind::StrictInt,
+        "1000",
+        "How long that may take, ms",
+        ALL_ADDRESSES,
+    ),
     file("oraclePath", Kind::Path, "", "File that decides for an ensemble of two", refused(NO_ORACLE)),
     file("sslQuorum", Kind::StrictBool, "false", "TLS between servers", refused_unless(&["false"], NO_QUORUM_TLS)),
     file(

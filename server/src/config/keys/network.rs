@@ -1,7 +1,7 @@
 //! Properties of client connections, limits and operations, and those that Java reads without
 //! the prefix `zookeeper.`.
 
-use super::{CLIENT_LIBRARY, ENSEMBLE, Key, Kind, Place, Status, key, refused, refused_unless, warned, warned_unless};
+use super::{CLIENT_LIBRARY, Key, Kind, Place, Status, key, refused, refused_unless, warned, warned_unless};
 use Status::Honoured;
 
 const fn property(name: &'static str, kind: Kind, default: &'static str, about: &'static str, status: Status) -> Key {
@@ -21,6 +21,8 @@ const NO_ADMIN_SERVER: &str = "there is no AdminServer on an HTTP port yet; the 
 
 const NO_LOG4J: &str = "there is no log4j here; the environment variable RUST_LOG sets what is \
      logged";
+
+const NODELAY: Status = Status::Accepted("packets between servers are never held back here");
 
 pub(super) static KEYS: &[Key] = &[
     property(
@@ -247,8 +249,8 @@ pub(super) static BARE_KEYS: &[Key] = &[
         Honoured,
     ),
     bare("java.net.preferIPv4Stack", Kind::Bool, "false", "Listens on IPv4 only where no address is given", Honoured),
-    bare("leader.nodelay", Kind::Exactly("true", "false"), "true", "TCP_NODELAY towards learners", ENSEMBLE),
-    bare("follower.nodelay", Kind::Exactly("true", "false"), "true", "TCP_NODELAY towards the leader", ENSEMBLE),
+    bare("leader.nodelay", Kind::Exactly("true", "false"), "true", "TCP_NODELAY towards learners", NODELAY),
+    bare("follower.nodelay", Kind::Exactly("true", "false"), "true", "TCP_NODELAY towards the leader", NODELAY),
     bare(
         "java.security.auth.login.config",
         Kind::Path,

@@ -1,6 +1,6 @@
 //! Properties of storage, of the tree and of the request pipeline.
 
-use super::{ENSEMBLE, Key, Kind, Place, Status, key, refused_unless, warned, warned_unless};
+use super::{Key, Kind, Place, Status, key, refused_unless, warned, warned_unless};
 use Status::{Accepted, Honoured};
 
 const fn property(name: &'static str, kind: Kind, default: &'static str, about: &'static str, status: Status) -> Key {
@@ -194,7 +194,10 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Bool,
         "false",
         "Checks permissions before a request is agreed upon",
-        ENSEMBLE,
+        warned_unless(
+            &["false"],
+            "permissions are checked by the leader only, and a refusal takes its place in the order",
+        ),
     ),
     property("skipACL", Kind::Exactly("yes", "no"), "no", "yes: permissions are not checked", Honoured),
     property("enforceQuota", Kind::Bool, "false", "Refuses writes beyond a hard quota", Honoured),

@@ -122,13 +122,7 @@ fn ours(path: &Path) -> (Header, Result<Values, Vec<String>>) {
     let mut reader = Reader::new(settings);
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let config = from_reader(&mut reader, &Source::File { path, text });
-    let problems: Vec<_> = reader
-        .settings
-        .problems
-        .iter()
-        .map(ToString::to_string)
-        .filter(|problem| !problem.contains("it cannot be one of several yet"))
-        .collect();
+    let problems: Vec<_> = reader.settings.problems.iter().map(ToString::to_string).collect();
     let values = if problems.is_empty() { Ok(dump(&config)) } else { Err(problems) };
     (header, values)
 }

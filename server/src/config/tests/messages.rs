@@ -144,13 +144,16 @@ fn the_off_position_of_a_refused_switch_is_taken() {
 }
 
 #[test]
-fn several_servers_are_refused_by_name() {
-    let text = format!("{SMALL}initLimit=5\nsyncLimit=2\nserver.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\n");
+fn what_an_ensemble_needs_is_asked_for() {
+    let servers = "server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\n";
     assert_eq!(
-        refusals(&text, ""),
+        refusals(&format!("{SMALL}initLimit=5\nsyncLimit=2\n{servers}"), ""),
+        ["zoo.cfg: an ensemble needs the file myid in dataDir, with the number of this server"]
+    );
+    assert_eq!(
+        refusals(&format!("{SMALL}initLimit=5\n{servers}"), ""),
         [
-            "zoo.cfg:5: server.1: this version of the server runs alone; it cannot be one of several yet. Leave one \
-             server.N line at most, and standaloneEnabled=true",
+            "zoo.cfg: syncLimit: is not set; an ensemble needs it",
             "zoo.cfg: an ensemble needs the file myid in dataDir, with the number of this server",
         ]
     );

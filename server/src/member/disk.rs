@@ -1,0 +1,238 @@
+//! What the machine asks of the disk, in its order, and what comes of it.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use parking_lot::RwLock;
+use rookeeper_core::peer::{Input, Output, WriteId};
+use rookeeper_core::tree::Tree;
+use rookeeper_core::zab::{Epochs, LogRecord};
+use rookeeper_protocol::types::Zxid;
+use rookeeper_storage::error::CallerError;
+use rookeeper_storage::fs::RealFs;
+use rookeeper_storage::kv::rocks::{RocksEngine, RocksKv};
+use rookeeper_storage::log::{History, LogWriter};
+use rookeeper_storage::tree::Image;
+use rookeeper_storage::{EpochFile, Installer, StorageError};
+
+use crate::disk::{ImageProgress, Incoming, Rebuild, SnapshotSink};
+use crate::runtime::{Shared, tree_rules};
+
+/// The disk of a member.
+pub(crate) struct MemberDisk {
+    shared: Arc<Shared>,
+    log: LogWriter<RealFs>,
+    image: Arc<RwLock<Image<RocksKv>>>,
+    epochs: EpochFile<RealFs>,
+    installer: Installer<RealFs, RocksEngine>,
+    progress: Arc<ImageProgress>,
+    /// A snapshot on its way, and what belongs behind it.
+    incoming: Option<(Incoming, Vec<LogRecord>)>,
+    /// The newest write that is done, and of that what was told.
+    done: WriteId,
+    told: WriteId,
+    /// Records that are not flushed.
+    unflushed: usize,
+    /// Of the tree's hash tables.
+    seed: u64,
+}
+
+/// What a write leads to besides that it is durable.
+pub(crate) enum Outcome {
+    /// Tell the machine.
+    Tell(Input),
+    /// The tree is another one; tell the machine under the same hold of the locks.
+    Replaced(Box<Tree>, Input),
+    /// The leader's connection may be read on: the snapshot goes there.
+    Receive(SnapshotSink),
+    /// The log was cut, and the leader's connection may be read on once the machine knows.
+    Cut(Option<Box<Tree>>, Input),
+}
+
+impl MemberDisk {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        log: LogWriter<RealFs>,
+        image: Arc<RwLock<Image<RocksKv>>>,
+        epochs: EpochFile<RealFs>,
+        installer: Installer<RealFs, RocksEngine>,
+        progress: Arc<ImageProgress>,
+        seed: u64,
+    ) -> Self {
+        progress.log_reached(log.last_zxid());
+        Self {
+            shared,
+            log,
+            image,
+            epochs,
+            installer,
+            progress,
+            incoming: None,
+            done: WriteId::default(),
+            told: WriteId::default(),
+            unflushed: 0,
+            seed,
+        }
+    }
+
+    /// What others may read of the log.
+    pub(crate) fn history(&self) -> History<RealFs> {
+        self.log.history()
+    }
+
+    /// The image, to be handed out.
+    pub(crate) fn image(&self) -> &Arc<RwLock<Image<RocksKv>>> {
+        &self.image
+    }
+
+    /// Carries out a write. Records are only collected: [`MemberDisk::flush`] makes them durable.
+    pub(crate) fn write(&mut self, output: Output, into: &mut Vec<Outcome>) -> Result<(), StorageError> {
+        match output {
+            Output::Append { write, records } => {
+                match &mut self.incoming {
+                    Some((_, behind)) => behind.extend(records),
+                    None => {
+                        for record in &records {
+                            self.log.append(record.zxid.0, &record.payload)?;
+                        }
+                        let bytes = records.iter().map(|record| record.payload.len() as u64).sum();
+                        self.shared.log_written.fetch_add(bytes, Ordering::Relaxed);
+                        self.unflushed += records.len();
+                    }
+                }
+                self.done = write;
+            }
+            Output::PersistEpochs { write, epochs } => {
+                // What was appended before must be there when the epoch is (ZOOKEEPER-4643).
+                self.flush_log()?;
+                self.set_epochs(epochs)?;
+                self.done = write;
+            }
+            Output::Truncate { write, keep } => {
+                self.flush(into)?;
+                let outcome = self.truncate(write, keep)?;
+                (self.done, self.told) = (write, write);
+                into.push(outcome);
+            }
+            Output::ReceiveSnapshot { zxid, .. } => {
+                let receiving = self.installer.begin(&self.log)?;
+                let (incoming, sink) = Incoming::begin(&self.shared, zxid, receiving).map_err(no_thread)?;
+                self.incoming = Some((incoming, Vec::new()));
+                into.push(Outcome::Receive(sink));
+            }
+            Output::DropSnapshot { write } => {
+                if let Some((incoming, _)) = self.incoming.take() {
+                    incoming.discard()?;
+                }
+                self.done = write;
+            }
+            Output::InstallSnapshot { write } => {
+                self.flush(into)?;
+                let outcome = self.install(write)?;
+                (self.done, self.told) = (write, write);
+                into.push(outcome);
+            }
+            // Not the disk's.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable, and tells so.
+    pub(crate) fn flush(&mut self, into: &mut Vec<Outcome>) -> Result<(), StorageError> {
+        self.flush_log()?;
+        if self.done > self.told {
+            self.told = self.done;
+            into.push(Outcome::Tell(Input::Durable { through: self.done }));
+        }
+        Ok(())
+    }
+
+    fn flush_log(&mut self) -> Result<(), StorageError> {
+        let through = self.progress.wants_log();
+        if self.unflushed == 0 && !through {
+            return Ok(());
+        }
+        let before = Instant::now();
+        let flushed = if through { self.log.flush_through()? } else { self.log.flush()? };
+        self.shared.flushed(self.unflushed, before.elapsed());
+        self.unflushed = 0;
+        if through || self.shared.config.force_sync {
+            self.progress.log_reached(flushed);
+        }
+        Ok(())
+    }
+
+    fn set_epochs(&mut self, epochs: Epochs) -> Result<(), StorageError> {
+        let (accepted, current) = (epochs.accepted.0, epochs.current.0);
+        self.epochs.set(rookeeper_storage::Epochs { accepted, current })
+    }
+
+    fn truncate(&mut self, write: WriteId, keep: Zxid) -> Result<Outcome, StorageError> {
+        let image = self.image.clone();
+        let image = image.read();
+        match self.log.truncate(keep.0, &image) {
+            Ok(()) => {}
+            // The machine sees where the log ends, and asks for a snapshot.
+            Err(error @ (StorageError::ImageAhead { .. } | StorageError::NotInLog { .. })) => {
+                tracing::warn!("the leader wants the log cut behind {keep}: {error}; a snapshot will take its place");
+            }
+            Err(error) => return Err(error),
+        }
+        let last_zxid = Zxid(self.log.last_zxid());
+        self.progress.log_reached(last_zxid.0);
+        let mut rebuilt = None;
+        if self.shared.tree.read().last_zxid() > last_zxid {
+            let mut rebuild = self.rebuild();
+            rookeeper_storage::replay(&image, &self.log.history(), &mut rebuild)?;
+            rebuilt = Some(rebuild.finish(last_zxid, Zxid(image.zxid())));
+        }
+        tracing::info!("the log was cut behind {last_zxid}: what followed was never agreed on");
+        let (tree, reloaded) = rebuilt.map_or((None, None), |(tree, loaded)| (Some(Box::new(tree)), Some(loaded)));
+        Ok(Outcome::Cut(tree, Input::Truncated { write, last_zxid, reloaded }))
+    }
+
+    fn install(&mut self, write: WriteId) -> Result<Outcome, StorageError> {
+        let refuse =
+            |why: &str| StorageError::Replay { path: "snapshot".into(), source: Arc::from(CallerError::from(why)) };
+        let Some((incoming, behind)) = self.incoming.take() else { return Err(refuse("none was received")) };
+        let zxid = incoming.zxid;
+        let receiving = incoming.take().ok_or_else(|| refuse("it was not received to its end"))?;
+        let mut received = receiving.complete(zxid.0, &self.log)?;
+        for record in &behind {
+            received.append(record.zxid.0, &record.payload)?;
+        }
+        let mut image = self.image.write();
+        received.switch(&mut self.log, &mut image)?;
+        self.progress.log_reached(self.log.last_zxid());
+        let mut rebuild = self.rebuild();
+        image.load(&mut |entry| rookeeper_storage::Replay::entry(&mut rebuild, entry))?;
+        let ended = rookeeper_storage::Replay::image_end(&mut rebuild, zxid.0);
+        ended.map_err(|source| StorageError::Replay { path: "snapshot".into(), source: Arc::from(source) })?;
+        let (tree, loaded) = rebuild.finish(zxid, zxid);
+        tracing::info!("installed a snapshot of {} znodes at {zxid}", tree.node_count());
+        Ok(Outcome::Replaced(Box::new(tree), Input::SnapshotInstalled { write, loaded }))
+    }
+
+    fn rebuild(&self) -> Rebuild {
+        let config = &self.shared.config;
+        Rebuild::new(tree_rules(config), self.seed).keeping(config.ensemble.limits.commit_log_count)
+    }
+
+    /// Takes out segments that the image made needless, except what learners still read.
+    pub(crate) fn attend_image(&mut self, keep_after: Option<Zxid>) {
+        self.progress.attend(&self.shared, &mut self.log, keep_after);
+    }
+
+    /// Ends the log in order.
+    pub(crate) fn close(self) -> Result<(), StorageError> {
+        self.log.close().map(|_| ())
+    }
+}
+
+fn no_thread(source: io::Error) -> StorageError {
+    StorageError::Io { action: "start a thread for", path: Path::new("snapshot").into(), source: Arc::new(source) }
+}

@@ -1,0 +1,24 @@
+//! A member of an ensemble: the thread that steps its machine, and what carries out what the machine asks for.
+//!
+//! ```text
+//!   clients' writes, packets, notifications, the clock --> inbox --> thread.rs: step, submit
+//!                                                                      |  outputs
+//!        sockets (crate::peers) <--- frames, snapshots ----------------+
+//!        disk.rs: append, flush, epochs, cut, install -- what is durable, as inputs --> step
+//!        files.rs: the lists of members beside zoo.cfg
+//!                                                                      |  what is committed
+//!        connections <--- replies, events ---------------------------- apply
+//! ```
+//!
+//! One thread does all of it, as for a server that stands alone: what a batch asks to be sent goes out before the batch is
+//! flushed, so that the disks of all members work at the same time.
+
+mod disk;
+mod files;
+mod rules;
+mod thread;
+
+pub(crate) use disk::MemberDisk;
+pub(crate) use files::MemberFiles;
+pub(crate) use rules::{election_sockets, peer_rules};
+pub(crate) use thread::{MemberThread, Sockets};

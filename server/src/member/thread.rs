@@ -1,0 +1,500 @@
+//! The thread of a member: everything that happens, one after the other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rookeeper_core::ensemble::EnsembleConfig;
+use rookeeper_core::peer::{Clients, Event, Input, Lent, Output, Peer};
+use rookeeper_core::pipeline::WriteRequest;
+use rookeeper_core::tree::Tree;
+use rookeeper_core::watch::ConnId;
+use rookeeper_core::zab::{DialId, LearnerLink};
+use rookeeper_protocol::types::{HostPort, ServerId, SessionId};
+use tokio::runtime::Handle;
+
+use super::disk::{MemberDisk, Outcome};
+use super::files::MemberFiles;
+use crate::client::{ConnectionHandle, ConnectionTable};
+use crate::disk::{Camera, HistoryRequest, ImageProgress, Picture};
+use crate::peers::{Addresses, Dial, ElectionPort, Job, LeaderLink, LearnerPort};
+use crate::runtime::{Arrival, Arrived, Shared, delivery, tree_rules};
+
+/// Requests submitted under one hold of the machine; handshakes get their turn in between.
+const SUBMIT_MAX: usize = 512;
+
+/// Requests applied under one hold of the tree; readers get their turn in between.
+const APPLY_MAX: usize = 512;
+
+/// The longest wait for something to happen: what the image's thread needs is looked at now and then.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// What a znode takes in Java's snapshot besides its path and data, in bytes.
+const SNAPSHOT_ZNODE_BYTES: u64 = 76;
+
+/// The ways to other servers.
+pub(crate) struct Sockets {
+    pub(crate) addresses: Arc<Addresses>,
+    pub(crate) election: ElectionPort,
+    pub(crate) learners: Arc<LearnerPort>,
+}
+
+/// The thread's state.
+pub(crate) struct MemberThread {
+    shared: Arc<Shared>,
+    disk: MemberDisk,
+    progress: Arc<ImageProgress>,
+    sockets: Sockets,
+    files: MemberFiles,
+    leader: Option<LeaderLink>,
+    pictures: BTreeMap<LearnerLink, Picture>,
+    requests: Vec<WriteRequest>,
+    arrivals: Vec<Arrival>,
+    outputs: Vec<Output>,
+    outcomes: Vec<Outcome>,
+    touched: Vec<Arc<ConnectionHandle>>,
+    /// Requests of clients in the machine, and their bytes, as they were last counted.
+    in_flight: (usize, usize),
+    runtime: Handle,
+    /// The machine has said that the process may end.
+    stopped: bool,
+}
+
+impl Clients for ConnectionTable {
+    fn last_heard(&self, conn: ConnId) -> Option<(i64, i32)> {
+        self.last_heard(conn)
+    }
+}
+
+impl MemberThread {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        disk: MemberDisk,
+        progress: Arc<ImageProgress>,
+        sockets: Sockets,
+        files: MemberFiles,
+        runtime: Handle,
+    ) -> Self {
+        Self {
+            shared,
+            disk,
+            progress,
+            sockets,
+            files,
+            leader: None,
+            pictures: BTreeMap::new(),
+            requests: Vec::new(),
+            arrivals: Vec::new(),
+            outputs: Vec::new(),
+            outcomes: Vec::new(),
+            touched: Vec::new(),
+            in_flight: (0, 0),
+            runtime,
+            stopped: false,
+        }
+    }
+
+    /// Runs until the machine has stopped, or a write fails.
+    pub(crate) fn run(mut self) {
+        if let Err(error) = self.work() {
+            self.sockets.election.close();
+            self.shared.fail(&error.to_string());
+            return;
+        }
+        self.sockets.election.close();
+        if let Err(error) = self.disk.close() {
+            self.shared.fail(&error.to_string());
+        }
+    }
+
+    fn work(&mut self) -> rookeeper_storage::Result<()> {
+        // What the machine asked for when it was made.
+        self.carry_out()?;
+        while !self.stopped {
+            self.take_work();
+            self.submit();
+            self.step();
+            self.carry_out()?;
+            let keep_after = self.shared.machine.lock().member().and_then(Peer::keep_log_after);
+            self.disk.attend_image(keep_after);
+        }
+        Ok(())
+    }
+
+    /// Waits for something to do.
+    fn take_work(&mut self) {
+        let shared = self.shared.clone();
+        let deadline_ms = shared.machine.lock().member().and_then(Peer::next_deadline_ms);
+        let wait = deadline_ms.map_or(WAIT_MAX, |at_ms| {
+            let ms = at_ms.saturating_sub(shared.clock.monotonic_ms()).max(0) as u64;
+            // The clock counts whole milliseconds: one that has begun is not over.
+            Duration::from_millis(ms + 1).min(WAIT_MAX)
+        });
+        let mut arrived = shared.inbox.lock();
+        if arrived.is_empty() && !self.progress.wants_log() {
+            shared.inbox.wait_for(&mut arrived, wait);
+        }
+        let Arrived { requests, arrivals } = &mut *arrived;
+        std::mem::swap(requests, &mut self.requests);
+        std::mem::swap(arrivals, &mut self.arrivals);
+    }
+
+    /// Hands in what clients want.
+    fn submit(&mut self) {
+        if self.requests.is_empty() {
+            return;
+        }
+        let now = self.shared.clock.now();
+        let taken = self.requests.len();
+        let bytes: usize = self.requests.iter().map(|request| request.body.len()).sum();
+        let mut requests = self.requests.drain(..);
+        while requests.len() > 0 {
+            let notices = {
+                let mut machine = self.shared.machine.lock();
+                let tree = self.shared.tree.read();
+                let Some(peer) = machine.member_mut() else { return };
+                peer.submit(now, &tree, requests.by_ref().take(SUBMIT_MAX));
+                peer.pipeline_mut().take_notices()
+            };
+            notices.iter().for_each(|notice| self.shared.tell(notice));
+        }
+        drop(requests);
+        // They wait in the machine now, or were dropped because nobody is served.
+        self.shared.taken(taken, bytes);
+        self.count_in_flight();
+    }
+
+    /// Hands in what happened. Behind the requests: a client that sent some and left wants them carried out.
+    fn step(&mut self) {
+        let now = self.shared.clock.now();
+        let mut machine = self.shared.machine.lock();
+        let tree = self.shared.tree.read();
+        let Some(peer) = machine.member_mut() else { return };
+        let lent = Lent { tree: &tree, clients: &self.shared.connections };
+        for Arrival { inputs, room } in self.arrivals.drain(..) {
+            for input in inputs {
+                forget_gone(&mut self.leader, &mut self.pictures, &input);
+                peer.step(now, &lent, input);
+            }
+            drop(room);
+        }
+        if peer.next_deadline_ms().is_some_and(|at_ms| at_ms <= now.monotonic_ms) {
+            peer.step(now, &lent, Input::Timeout);
+        }
+    }
+
+    /// Carries out all that is asked for, and applies what is committed, until nothing is left to do.
+    fn carry_out(&mut self) -> rookeeper_storage::Result<()> {
+        loop {
+            self.take_outputs();
+            let idle = self.outputs.is_empty();
+            let outputs = std::mem::take(&mut self.outputs);
+            let mut writes = Vec::new();
+            // First what others wait for: their disks work while this one does.
+            for output in outputs {
+                if is_write(&output) { writes.push(output) } else { self.dispatch(output) }
+            }
+            for write in writes {
+                self.disk.write(write, &mut self.outcomes)?;
+            }
+            self.disk.flush(&mut self.outcomes)?;
+            let told = self.tell_outcomes();
+            let applied = self.apply();
+            if idle && !told && !applied {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_outputs(&mut self) {
+        if let Some(peer) = self.shared.machine.lock().member_mut() {
+            peer.take_outputs(&mut self.outputs);
+        }
+    }
+
+    /// Tells the machine what became of its writes. Whether there was anything to tell.
+    fn tell_outcomes(&mut self) -> bool {
+        let told = !self.outcomes.is_empty();
+        for outcome in std::mem::take(&mut self.outcomes) {
+            match outcome {
+                Outcome::Tell(input) => self.tell(None, input),
+                Outcome::Replaced(tree, input) => self.tell(Some(tree), input),
+                Outcome::Cut(tree, input) => {
+                    self.tell(tree, input);
+                    if let Some(leader) = &self.leader {
+                        leader.read_on();
+                    }
+                }
+                Outcome::Receive(sink) => {
+                    if let Some(leader) = &self.leader {
+                        leader.receive(sink);
+                    }
+                }
+            }
+        }
+        told
+    }
+
+    /// Hands in one thing, perhaps with another tree.
+    fn tell(&mut self, tree: Option<Box<Tree>>, input: Input) {
+        let now = self.shared.clock.now();
+        let mut machine = self.shared.machine.lock();
+        let old = tree.map(|tree| std::mem::replace(&mut *self.shared.tree.write(), *tree));
+        let tree = self.shared.tree.read();
+        if let Some(peer) = machine.member_mut() {
+            peer.step(now, &Lent { tree: &tree, clients: &self.shared.connections }, input);
+        }
+        drop(tree);
+        drop(machine);
+        // Taking a large tree apart takes a while, and nobody has to wait for it.
+        drop(old);
+    }
+
+    /// Applies what is committed, and answers. Whether there was anything.
+    fn apply(&mut self) -> bool {
+        let shared = self.shared.clone();
+        let mut applied = false;
+        loop {
+            let (more, behind) = {
+                let mut machine = shared.machine.lock();
+                let Some(peer) = machine.member_mut() else { return false };
+                if !peer.has_committed() {
+                    break;
+                }
+                applied = true;
+                let before = peer.pipeline().in_flight();
+                let now = shared.clock.now();
+                let more = {
+                    let mut tree = shared.tree.write();
+                    let connections = shared.connections.read();
+                    let mut watches = shared.watches.lock();
+                    let touched = std::mem::take(&mut self.touched);
+                    let mut delivery = delivery::Delivery::new(&shared, &connections, touched);
+                    let more = peer.apply(now, &mut tree, &mut watches, &mut delivery, APPLY_MAX);
+                    self.touched = delivery.into_touched();
+                    more
+                };
+                let finished = before.saturating_sub(peer.pipeline().in_flight());
+                shared.stats.commits.fetch_add(finished as u64, Ordering::Relaxed);
+                (more, peer.pipeline().changes.len())
+            };
+            delivery::wake(&shared, &self.runtime, &mut self.touched);
+            self.progress.call(behind);
+            if !more {
+                break;
+            }
+        }
+        if applied {
+            self.count_in_flight();
+        }
+        applied
+    }
+
+    /// Brings the count of what is in work to what the machine has.
+    fn count_in_flight(&mut self) {
+        let held = self.shared.machine.lock().pipeline().requests_in_flight();
+        self.shared.count_held(self.in_flight, held);
+        self.in_flight = held;
+    }
+
+    fn dispatch(&mut self, output: Output) {
+        match output {
+            Output::ElectionMessage { to, message } => self.sockets.election.send(to, message),
+            Output::Dial { dial, to, timeout_ms } => {
+                let at = self.sockets.addresses.learner_port(to);
+                self.dial(dial, to, at, timeout_ms);
+            }
+            Output::DialObserverMaster { dial, to, timeout_ms } => {
+                let port = self.shared.config.ensemble.limits.observer_master_port.unwrap_or(0);
+                let at = self.sockets.addresses.learner_port(to);
+                let at = at.into_iter().map(|address| HostPort { port, ..address }).collect();
+                self.dial(dial, to, at, timeout_ms);
+            }
+            Output::ToLeader { dial, frames } => {
+                if let Some(leader) = self.leader.as_ref().filter(|leader| leader.dial == dial) {
+                    leader.send(frames);
+                }
+            }
+            Output::HangUp { dial } => {
+                self.leader.take_if(|leader| leader.dial == dial);
+            }
+            Output::ToLearner { link, frames } => self.sockets.learners.send(link, frames),
+            Output::Dismiss { link } => {
+                self.pictures.remove(&link);
+                self.sockets.learners.dismiss(link);
+            }
+            Output::ReadHistory { link, after, through, bytes_max, size_limit_permille } => {
+                let log_bytes_max =
+                    size_limit_permille.map(|permille| self.snapshot_bytes() * u64::from(permille) / 1000);
+                let history = self.disk.history();
+                let request = HistoryRequest { history, after, through, bytes_max, log_bytes_max };
+                self.sockets.learners.work(link, Job::History(request));
+            }
+            Output::OpenSnapshot { link } => self.open_snapshot(link),
+            Output::SendSnapshot { link } => {
+                if let Some(picture) = self.pictures.remove(&link) {
+                    self.sockets.learners.work(link, Job::Snapshot(picture.send()));
+                }
+            }
+            Output::Serve => {
+                self.shared.begin_to_serve();
+                tracing::info!("clients are served from now on");
+            }
+            Output::ServeReadOnly => {
+                self.shared.begin_to_serve();
+                tracing::warn!(
+                    "no quorum can be found: clients that can do with that are served, and nothing is written"
+                );
+            }
+            Output::StopServing => {
+                self.shared.end_serving();
+                tracing::info!("clients are not served any more");
+            }
+            Output::SessionRenewed { conn, session, valid } => self.renewed(conn, session, valid),
+            Output::CloseConnection { conn, session } => {
+                self.with_connection(conn, session, |connection| connection.end());
+            }
+            Output::MembersSeen { text } => {
+                self.files.keep_next(&text);
+                if let Some(next) = self.parse(&text) {
+                    self.sockets.addresses.see(next);
+                }
+            }
+            Output::MembersActivated { text, activation } => {
+                self.files.keep(&text, &activation);
+                if let Some(active) = self.parse(&text) {
+                    self.sockets.addresses.activate(active);
+                }
+                if let Some(address) = activation.client_address {
+                    self.shared.client_address.send_replace(Some(address));
+                }
+            }
+            Output::StateChanged(state) => tracing::info!("this server is {}", state_name(state)),
+            Output::Tell(event) => tell_operator(&event),
+            Output::Stopped => self.stopped = true,
+            // Writes are the disk's.
+            _ => {}
+        }
+    }
+
+    fn dial(&mut self, dial: DialId, to: ServerId, at: Vec<HostPort>, timeout_ms: i64) {
+        let limits = &self.shared.config.ensemble.limits;
+        let dial = Dial {
+            dial,
+            to,
+            at,
+            timeout: Duration::from_millis(timeout_ms.max(1) as u64),
+            pause: limits.leader_connect_delay,
+            patience: limits.patience,
+        };
+        self.leader = Some(LeaderLink::dial(self.shared.clone(), dial, &self.runtime));
+    }
+
+    fn parse(&self, text: &str) -> Option<EnsembleConfig> {
+        let rules = self.shared.machine.lock().member().map(|peer| peer.zab().membership.rules())?;
+        // The machine has read it before.
+        EnsembleConfig::parse(text, rules).ok()
+    }
+
+    /// About the length of Java's snapshot of the present tree.
+    fn snapshot_bytes(&self) -> u64 {
+        let tree = self.shared.tree.read();
+        tree.data_size() as u64 + tree.node_count() as u64 * SNAPSHOT_ZNODE_BYTES
+    }
+
+    fn open_snapshot(&mut self, link: LearnerLink) {
+        let camera = Camera {
+            shared: self.shared.clone(),
+            image: self.disk.image().clone(),
+            progress: self.progress.clone(),
+            history: self.disk.history(),
+            rules: tree_rules(&self.shared.config),
+        };
+        let learners = self.sockets.learners.clone();
+        match Picture::begin(camera, link, move || learners.dismiss(link)) {
+            Ok(picture) => {
+                self.pictures.insert(link, picture);
+            }
+            Err(error) => {
+                tracing::error!("cannot make a snapshot for a learner: {error}");
+                self.sockets.learners.dismiss(link);
+            }
+        }
+    }
+
+    fn renewed(&self, conn: ConnId, session: SessionId, valid: bool) {
+        if !valid {
+            tracing::info!("invalid session {session}, probably expired");
+        }
+        self.with_connection(conn, session, |connection| connection.resumed(valid));
+    }
+
+    /// Changes a connection that has this session, and lets it write.
+    fn with_connection(
+        &self,
+        conn: ConnId,
+        session: SessionId,
+        change: impl FnOnce(&mut rookeeper_core::client::Connection),
+    ) {
+        let Some(handle) = self.shared.connections.get(conn) else { return };
+        {
+            let mut state = handle.state.lock();
+            if state.machine.session() != session {
+                return;
+            }
+            change(&mut state.machine);
+        }
+        handle.write(&self.shared);
+        handle.notify.notify_one();
+    }
+}
+
+/// What is over is let go before the machine hears of it.
+fn forget_gone(leader: &mut Option<LeaderLink>, pictures: &mut BTreeMap<LearnerLink, Picture>, input: &Input) {
+    match input {
+        Input::LeaderGone { dial } => {
+            leader.take_if(|leader| leader.dial == *dial);
+        }
+        Input::LearnerGone { link } => {
+            pictures.remove(link);
+        }
+        _ => {}
+    }
+}
+
+fn is_write(output: &Output) -> bool {
+    matches!(
+        output,
+        Output::Append { .. }
+            | Output::PersistEpochs { .. }
+            | Output::Truncate { .. }
+            | Output::ReceiveSnapshot { .. }
+            | Output::InstallSnapshot { .. }
+            | Output::DropSnapshot { .. }
+    )
+}
+
+fn state_name(state: rookeeper_protocol::peer::PeerState) -> &'static str {
+    use rookeeper_protocol::peer::PeerState;
+    match state {
+        PeerState::Looking => "looking for a leader",
+        PeerState::Following => "following",
+        PeerState::Leading => "leading",
+        PeerState::Observing => "observing",
+    }
+}
+
+fn tell_operator(event: &Event) {
+    match event {
+        Event::Dismissed { link, server: Some(server), reason } => {
+            tracing::warn!("closed the connection of server {server} ({}): {reason}", link.0);
+        }
+        Event::Dismissed { link, server: None, reason } => {
+            tracing::info!("closed connection {} to the learner port: {reason}", link.0);
+        }
+        Event::LeftLeader { leader, reason } => tracing::warn!("left leader {leader}: {reason}"),
+        Event::SteppedDown { reason } => tracing::warn!("leads no longer: {reason}"),
+        Event::Synchronized { server } => tracing::info!("server {server} is synchronized"),
+    }
+}

@@ -1,0 +1,225 @@
+//! The connection to the leader (`Learner#connectToLeader`, `#syncWithLeader`).
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rookeeper_core::peer::Input;
+use rookeeper_core::zab::DialId;
+use rookeeper_protocol::peer::PacketType;
+use rookeeper_protocol::types::{HostPort, ServerId, Zxid};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+
+use super::addresses::resolve;
+use super::limits::DIAL_TRIES;
+use super::outgoing::Outgoing;
+use super::packets::Packets;
+use crate::disk::{Progress, SnapshotReader, SnapshotSink};
+use crate::runtime::Shared;
+
+/// Which leader to reach, and how long that may take.
+#[derive(Debug)]
+pub(crate) struct Dial {
+    pub(crate) dial: DialId,
+    pub(crate) to: ServerId,
+    /// Where it may be; each is tried.
+    pub(crate) at: Vec<HostPort>,
+    pub(crate) timeout: Duration,
+    /// `leaderConnectDelayDuringRetryMs`.
+    pub(crate) pause: Duration,
+    /// A leader that reads nothing for so long is given up: `initLimit`.
+    pub(crate) patience: Duration,
+}
+
+/// The connection, or the attempt to make it. It ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct LeaderLink {
+    pub(crate) dial: DialId,
+    out: Arc<OnceLock<Outgoing<Infallible>>>,
+    control: mpsc::Sender<Control>,
+    task: AbortHandle,
+}
+
+/// What the task waits for behind TRUNC and SNAP.
+#[derive(Debug)]
+enum Control {
+    /// The log was cut: read on.
+    ReadOn,
+    /// Put the snapshot there.
+    Receive(SnapshotSink),
+}
+
+impl LeaderLink {
+    /// Begins to connect.
+    pub(crate) fn dial(shared: Arc<Shared>, dial: Dial, runtime: &Handle) -> Self {
+        let out = Arc::new(OnceLock::new());
+        // At most one is waited for at a time.
+        let (control, controlled) = mpsc::channel(1);
+        let number = dial.dial;
+        let task = Task { shared, out: out.clone(), control: controlled, dial };
+        let task = runtime.spawn(task.run()).abort_handle();
+        Self { dial: number, out, control, task }
+    }
+
+    /// Sends frames.
+    pub(crate) fn send(&self, frames: Vec<Bytes>) {
+        if let Some(out) = self.out.get() {
+            out.send(frames);
+        }
+    }
+
+    /// The log was cut.
+    pub(crate) fn read_on(&self) {
+        self.control(Control::ReadOn);
+    }
+
+    /// Takes the snapshot that follows.
+    pub(crate) fn receive(&self, sink: SnapshotSink) {
+        self.control(Control::Receive(sink));
+    }
+
+    fn control(&self, control: Control) {
+        if self.control.try_send(control).is_err() {
+            tracing::debug!("the connection to the leader is gone");
+        }
+    }
+}
+
+impl Drop for LeaderLink {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Task {
+    shared: Arc<Shared>,
+    out: Arc<OnceLock<Outgoing<Infallible>>>,
+    control: mpsc::Receiver<Control>,
+    dial: Dial,
+}
+
+impl Task {
+    async fn run(mut self) {
+        if let Err(error) = self.serve().await {
+            let places: Vec<_> = self.dial.at.iter().map(HostPort::to_string).collect();
+            tracing::info!("the connection to leader {} at {} ended: {error}", self.dial.to, places.join("|"));
+        }
+        self.shared.inbox.tell(Input::LeaderGone { dial: self.dial.dial });
+    }
+
+    async fn serve(&mut self) -> io::Result<()> {
+        let stream = connect(&self.dial).await?;
+        stream.set_nodelay(true)?;
+        let (reader, writer) = stream.into_split();
+        let shared = self.shared.clone();
+        let packets = Packets::new(reader, shared.connection_rules.inner_length_max);
+        let links = self.out.clone();
+        let out = links.get_or_init(|| Outgoing::new(writer));
+        shared.inbox.tell(Input::LeaderConnected { dial: self.dial.dial });
+        let patience = self.dial.patience;
+        tokio::select! {
+            read = self.read(packets) => read,
+            written = out.run(patience, |job| async move { match job {} }) => written,
+        }
+    }
+
+    async fn read(&mut self, mut packets: Packets) -> io::Result<()> {
+        let (shared, dial) = (self.shared.clone(), self.dial.dial);
+        while packets.read().await? {
+            let mut inputs = Vec::new();
+            let mut before = packets.buffer.len();
+            while let Some(packet) = packets.next()? {
+                let (kind, zxid) = (packet.kind(), packet.zxid);
+                inputs.push(Input::LeaderPacket { dial, packet });
+                if matches!(kind, Some(PacketType::Trunc | PacketType::Snap)) {
+                    // What follows means something else, or must wait.
+                    let bytes = before - packets.buffer.len();
+                    packets.hand_in(&shared, std::mem::take(&mut inputs), bytes).await;
+                    match self.control.recv().await {
+                        Some(Control::ReadOn) => {}
+                        Some(Control::Receive(sink)) => self.receive(&mut packets, sink, zxid).await?,
+                        None => return Ok(()),
+                    }
+                    before = packets.buffer.len();
+                }
+            }
+            let bytes = before.saturating_sub(packets.buffer.len());
+            packets.hand_in(&shared, inputs, bytes).await;
+        }
+        Ok(())
+    }
+
+    /// Takes a snapshot off the stream.
+    async fn receive(&mut self, packets: &mut Packets, sink: SnapshotSink, zxid: Zxid) -> io::Result<()> {
+        let SnapshotSink { parts, stored } = sink;
+        let buffer = std::mem::take(&mut packets.buffer);
+        let mut snapshot = SnapshotReader::new(buffer, self.shared.connection_rules.inner_length_max);
+        loop {
+            let gone = |_| io::Error::other("the snapshot is not wanted any more");
+            match snapshot.read().map_err(io::Error::other)? {
+                Progress::NeedsMore => {}
+                Progress::Part(part) => {
+                    parts.send(part).await.map_err(gone)?;
+                    continue;
+                }
+                Progress::Whole(part) => {
+                    parts.send(part).await.map_err(gone)?;
+                    break;
+                }
+            }
+            packets.buffer = std::mem::take(snapshot.buffer());
+            let more = packets.read().await?;
+            *snapshot.buffer() = std::mem::take(&mut packets.buffer);
+            if !more {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        packets.buffer = snapshot.into_rest();
+        drop(parts);
+        stored.await.map_err(io::Error::other)?;
+        self.shared.inbox.tell(Input::SnapshotReceived { dial: self.dial.dial, zxid });
+        Ok(())
+    }
+}
+
+/// Connects to whichever address answers first, several times if they refuse.
+async fn connect(dial: &Dial) -> io::Result<TcpStream> {
+    let deadline = Instant::now() + dial.timeout;
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "no list of members says where it is");
+    for tried in 0..DIAL_TRIES {
+        if tried > 0 {
+            tokio::time::sleep_until(deadline.min(Instant::now() + dial.pause)).await;
+        }
+        let mut tries = JoinSet::new();
+        for address in &dial.at {
+            tries.spawn(connect_to(address.clone()));
+        }
+        loop {
+            match tokio::time::timeout_at(deadline, tries.join_next()).await {
+                Ok(Some(Ok(Ok(stream)))) => return Ok(stream),
+                Ok(Some(Ok(Err(error)))) => failure = error,
+                Ok(Some(Err(error))) => failure = io::Error::other(error),
+                Ok(None) => break,
+                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
+    }
+    Err(failure)
+}
+
+async fn connect_to(address: HostPort) -> io::Result<TcpStream> {
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for socket in resolve(&address).await? {
+        match TcpStream::connect(socket).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}

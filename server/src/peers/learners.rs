@@ -1,0 +1,184 @@
+//! The learner port: connections of those who follow or observe this server, if it leads (`LearnerCnxAcceptor`,
+//! `LearnerHandler`).
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rookeeper_core::peer::Input;
+use rookeeper_core::zab::LearnerLink;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use super::limits::{EXHAUSTED_PAUSE, LEARNERS_MAX, READ_BYTES};
+use super::outgoing::Outgoing;
+use super::packets::Packets;
+use crate::disk::{HistoryRequest, LogPosition};
+use crate::runtime::Shared;
+
+/// Work between two frames to a learner.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// Write a snapshot, piece by piece; it is whole when the other end says so by an empty piece.
+    Snapshot(mpsc::Receiver<Bytes>),
+    /// Read a piece of the log, and hand it in.
+    History(HistoryRequest),
+}
+
+/// Who comes to a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guests {
+    /// Learners, to the port where a leader serves them.
+    Learners,
+    /// Observers, to `observerMasterPort`, where followers serve them.
+    Observers,
+}
+
+/// All connections to the learner port, and to `observerMasterPort`.
+#[derive(Debug)]
+pub(crate) struct LearnerPort {
+    shared: Arc<Shared>,
+    links: Mutex<BTreeMap<LearnerLink, Arc<Outgoing<Job>>>>,
+    next_link: AtomicU64,
+    /// A learner that reads nothing for so long is given up: `initLimit`.
+    patience: Duration,
+}
+
+impl LearnerPort {
+    pub(crate) fn new(shared: Arc<Shared>, patience: Duration) -> Arc<Self> {
+        Arc::new(Self { shared, links: Mutex::default(), next_link: AtomicU64::new(1), patience })
+    }
+
+    /// Serves those who come to this listener.
+    pub(crate) fn listen(
+        self: &Arc<Self>,
+        listener: std::net::TcpListener,
+        guests: Guests,
+        runtime: &Handle,
+    ) -> io::Result<()> {
+        let _entered = runtime.enter();
+        let listener = TcpListener::from_std(listener)?;
+        runtime.spawn(self.clone().accept(listener, guests));
+        Ok(())
+    }
+
+    /// Sends frames to a learner; nothing happens if it is gone.
+    pub(crate) fn send(&self, link: LearnerLink, frames: Vec<Bytes>) {
+        if let Some(out) = self.out(link) {
+            out.send(frames);
+        }
+    }
+
+    /// Does work for a learner behind all frames that were sent before.
+    pub(crate) fn work(&self, link: LearnerLink, job: Job) {
+        if let Some(out) = self.out(link) {
+            out.work(job);
+        }
+    }
+
+    /// Ends a connection.
+    pub(crate) fn dismiss(&self, link: LearnerLink) {
+        if let Some(out) = self.links.lock().remove(&link) {
+            out.close();
+        }
+    }
+
+    fn out(&self, link: LearnerLink) -> Option<Arc<Outgoing<Job>>> {
+        self.links.lock().get(&link).cloned()
+    }
+
+    async fn accept(self: Arc<Self>, listener: TcpListener, guests: Guests) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, remote)) if self.links.lock().len() >= LEARNERS_MAX => {
+                    tracing::warn!(
+                        "refusing {remote} at the learner port: there are {LEARNERS_MAX} connections already"
+                    );
+                    drop(stream);
+                }
+                Ok((stream, _)) => {
+                    tokio::spawn(self.clone().serve(stream, guests));
+                }
+                Err(error) => {
+                    tracing::warn!("cannot accept a learner's connection: {error}");
+                    tokio::time::sleep(EXHAUSTED_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn serve(self: Arc<Self>, stream: TcpStream, guests: Guests) {
+        if stream.set_nodelay(true).is_err() {
+            // It is gone already.
+            return;
+        }
+        let link = LearnerLink(self.next_link.fetch_add(1, Ordering::Relaxed));
+        let (reader, writer) = stream.into_split();
+        let out = Arc::new(Outgoing::new(writer));
+        self.links.lock().insert(link, out.clone());
+        let shared = &*self.shared;
+        shared.inbox.tell(match guests {
+            Guests::Learners => Input::LearnerConnected { link },
+            Guests::Observers => Input::ObserverConnected { link },
+        });
+        let packets = Packets::new(reader, shared.connection_rules.inner_length_max);
+        let position = Mutex::new(LogPosition::default());
+        let ended = tokio::select! {
+            read = read(shared, link, packets) => read,
+            written = out.run(self.patience, |job| self.work_on(link, &out, &position, job)) => written,
+        };
+        if let Err(error) = ended {
+            tracing::debug!("the connection of learner {} ended: {error}", link.0);
+        }
+        out.close();
+        self.links.lock().remove(&link);
+        shared.inbox.tell(Input::LearnerGone { link });
+    }
+
+    async fn work_on(
+        &self,
+        link: LearnerLink,
+        out: &Outgoing<Job>,
+        position: &Mutex<LogPosition>,
+        job: Job,
+    ) -> io::Result<()> {
+        match job {
+            Job::Snapshot(mut pieces) => {
+                while let Some(piece) = pieces.recv().await {
+                    if piece.is_empty() {
+                        self.shared.inbox.tell(Input::SnapshotSent { link });
+                        return Ok(());
+                    }
+                    out.write_all(self.patience, &piece).await?;
+                }
+                Err(io::Error::other("the snapshot could not be read"))
+            }
+            Job::History(request) => {
+                let before = std::mem::take(&mut *position.lock());
+                let read = tokio::task::spawn_blocking(move || request.read(before));
+                let (piece, after) = read.await.map_err(io::Error::other)?;
+                *position.lock() = after;
+                self.shared.inbox.tell(Input::HistoryRead { link, piece });
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn read(shared: &Shared, link: LearnerLink, mut packets: Packets) -> io::Result<()> {
+    while packets.read().await? {
+        let mut inputs = Vec::new();
+        let before = packets.buffer.len();
+        while let Some(packet) = packets.next()? {
+            inputs.push(Input::LearnerPacket { link, packet });
+        }
+        let bytes = before.saturating_sub(packets.buffer.len()).max(READ_BYTES.min(before));
+        packets.hand_in(shared, inputs, bytes).await;
+    }
+    Ok(())
+}
