@@ -2,6 +2,7 @@
 # Runs the client suites against one server command, each on a server of its own with empty data:
 #
 #   run-all.sh 'SERVER COMMAND' [SUITE...]
+#   SERVER_MEMBERS=3 run-all.sh ...           each on an ensemble of three members
 #
 # Suites, all of them if none is named: zkcli java curator c go kazoo kafka dubbo
 # Prints the failures, one line for each suite, and the sum. Everything printed is kept in $COMPAT_LOGS (default: a new

@@ -2,13 +2,14 @@
 # Starts a server with empty data on a free port, runs a command beside it, stops the server:
 #
 #   with-server.sh 'SERVER COMMAND' COMMAND [ARG...]
+#   SERVER_MEMBERS=3 with-server.sh ...       an ensemble of so many members instead of one server
 #
 # The server command is words to which the path of a zoo.cfg is appended, for example 'rookeeper server' or
 # '../provision/zookeeper-server.sh'. The command finds in its environment:
-#   ZK_CONNECT      127.0.0.1:PORT
-#   SERVER_CTL      a script that takes start|stop|kill9|restart|status
+#   ZK_CONNECT      127.0.0.1:PORT, of all members by comma
+#   SERVER_CTL      a script that takes start|stop|kill9|restart|status, for all members at once
 #   SERVER_COMMAND  the server command, for suites that start servers of their own
-#   SERVER_DIR      the server's folder: zoo.cfg, log, data
+#   SERVER_DIR      the server's folder: zoo.cfg, log, data; of an ensemble, the folder with member1, member2, ...
 # The exit code is the command's. SERVER_EXTRA_CONFIG holds further lines for zoo.cfg.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -31,13 +32,16 @@ free_port() {
 }
 
 SERVER_DIR=$(mktemp -d "${TMPDIR:-/tmp}/compat-server.XXXXXX")
-port=$(free_port)
 echo "$SERVER_COMMAND" >"$SERVER_DIR/command"
-# A short tick makes sessions expire in about a second; the super user's password is "test".
-cat >"$SERVER_DIR/zoo.cfg" <<EOF
+
+# configure FOLDER PORT: the zoo.cfg of a server that stands alone, and its data folder.
+configure() {
+    mkdir -p "$1/data"
+    # A short tick makes sessions expire in about a second; the super user's password is "test".
+    cat >"$1/zoo.cfg" <<EOF
 tickTime=500
-dataDir=$SERVER_DIR/data
-clientPort=$port
+dataDir=$1/data
+clientPort=$2
 clientPortAddress=127.0.0.1
 maxClientCnxns=0
 maxSessionTimeout=600000
@@ -47,16 +51,36 @@ extendedTypesEnabled=true
 DigestAuthenticationProvider.superDigest=super:D/InIHSb7yEEbrWz8b9l71RjZJU=
 ${SERVER_EXTRA_CONFIG:-}
 EOF
+}
+
+SERVER_MEMBERS=${SERVER_MEMBERS:-1}
+if [ "$SERVER_MEMBERS" = 1 ]; then
+    port=$(free_port)
+    configure "$SERVER_DIR" "$port"
+    ZK_CONNECT=127.0.0.1:$port
+else
+    ZK_CONNECT= list=
+    for ((id = 1; id <= SERVER_MEMBERS; id++)); do
+        list+="server.$id=127.0.0.1:$(free_port):$(free_port)"$'\n'
+    done
+    for ((id = 1; id <= SERVER_MEMBERS; id++)); do
+        port=$(free_port)
+        configure "$SERVER_DIR/member$id" "$port"
+        # Generous limits: the members share two cores with the clients.
+        printf 'initLimit=60\nsyncLimit=20\n%s' "$list" >>"$SERVER_DIR/member$id/zoo.cfg"
+        echo "$id" >"$SERVER_DIR/member$id/data/myid"
+        ZK_CONNECT+=${ZK_CONNECT:+,}127.0.0.1:$port
+    done
+fi
 cat >"$SERVER_DIR/ctl" <<EOF
 #!/bin/sh
 SERVER_DIR='$SERVER_DIR' exec '$here/server.sh' "\$@"
 EOF
 chmod +x "$SERVER_DIR/ctl"
-mkdir "$SERVER_DIR/data"
 
 # Read by servers of both kinds: empty containers and expired TTL znodes are looked for every half second.
 export SERVER_JVMFLAGS="${SERVER_JVMFLAGS:-} -Dznode.container.checkIntervalMs=500"
-export SERVER_DIR SERVER_COMMAND SERVER_CTL=$SERVER_DIR/ctl ZK_CONNECT=127.0.0.1:$port
+export SERVER_DIR SERVER_COMMAND SERVER_CTL=$SERVER_DIR/ctl SERVER_MEMBERS ZK_CONNECT
 
 finish() {
     "$SERVER_CTL" kill9

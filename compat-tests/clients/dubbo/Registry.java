@@ -14,7 +14,9 @@ final class Registry {
     }
 
     static DubboBootstrap bootstrap(String application) {
-        String address = "zookeeper://" + System.getenv("ZK_CONNECT") + "?session=" + SESSION_MS;
+        String[] servers = System.getenv("ZK_CONNECT").split(",", 2);
+        String others = servers.length > 1 ? "&backup=" + servers[1] : "";
+        String address = "zookeeper://" + servers[0] + "?session=" + SESSION_MS + others;
         ApplicationConfig config = new ApplicationConfig(application);
         config.setQosEnable(false);
         config.setRegisterMode("all");

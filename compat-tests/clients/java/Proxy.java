@@ -41,7 +41,7 @@ final class Proxy implements Closeable {
     }
 
     private void accept() throws IOException {
-        String[] server = Clients.CONNECT.split(":");
+        String[] server = Clients.CONNECT.split(",")[0].split(":");
         while (true) {
             Socket client = listener.accept();
             if (!open) {

@@ -199,7 +199,7 @@ final class Watches {
         int count = 300;
         String[] expected = new String[count];
         for (int i = 0; i < count; i++) {
-            Clients.create(other, root + "/" + i, "");
+            Clients.create(zk, root + "/" + i, "");
             zk.getData(root + "/" + i, true, null);
             expected[i] = "NodeDataChanged " + root + "/" + (count - 1 - i);
         }

@@ -15,18 +15,26 @@ import sys
 
 import pytest
 
-# kazoo's harness takes five ports from its offset on.
+# How many servers kazoo's harness runs together.
+MEMBERS = int(os.environ.get("ZOOKEEPER_CLUSTER_SIZE", "1"))
+
+# It takes five ports for each, the first ten behind those of the one before, from its offset on.
 PORTS = 5
+STRIDE = 10
+
+# How a reason begins that has no meaning where there is an ensemble.
+ONE_SERVER = "one server: "
 
 
 def free_offset():
-    """A start of PORTS free ports, below the range from which the kernel gives out client ports."""
+    """A start of free ports for all members, below the range from which the kernel gives out client ports."""
     while True:
         offset = random.randrange(15000, 31000, 10)
         try:
-            for port in range(offset, offset + PORTS):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
+            for member in range(MEMBERS):
+                for port in range(offset + STRIDE * member, offset + STRIDE * member + PORTS):
+                    with socket.socket() as probe:
+                        probe.bind(("127.0.0.1", port))
             return offset
         except OSError:
             continue
@@ -38,7 +46,8 @@ def listed():
         for line in lines:
             if line.strip() and not line.startswith("#"):
                 node, _, reason = line.strip().partition(" ")
-                reasons[node] = reason.strip()
+                if MEMBERS == 1 or not reason.startswith(ONE_SERVER):
+                    reasons[node] = reason.strip()
     return reasons
 
 

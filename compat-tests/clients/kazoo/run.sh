@@ -14,7 +14,7 @@ cd "$work" || exit 1
 export PATH=$suite/fake-java:$PATH PYTHONPATH=$work:$suite PYTHONDONTWRITEBYTECODE=1 TMPDIR=$work
 export SERVER_COMMAND COMPAT_SKIPPED=$suite/skipped.txt COMPAT_RESULTS=$work/results
 # CI: kazoo takes the server's version from ZOOKEEPER_VERSION. The class path is that of fake-java, which needs none.
-export CI=true ZOOKEEPER_VERSION=3.9.5 ZOOKEEPER_CLUSTER_SIZE=1 ZOOKEEPER_CLASSPATH=unused
+export CI=true ZOOKEEPER_VERSION=3.9.5 ZOOKEEPER_CLUSTER_SIZE=${SERVER_MEMBERS:-1} ZOOKEEPER_CLASSPATH=unused
 # Some tests wait for seconds that are fixed in them, which a busy machine can exceed. A few that failed get a second
 # chance, one at a time; more than that is no accident.
 second_chances=8

@@ -162,6 +162,10 @@ fn answer(frame: &[u8], stream: &TcpStream, output: &mut BytesMut, shared: &Shar
             }
             data.map_or(ErrorCode::NoNode, |_| ErrorCode::Ok)
         }
+        OpCode::Sync => {
+            body.text("/");
+            ErrorCode::Ok
+        }
         OpCode::Ping => {
             asked = xid::PING;
             ErrorCode::Ok
