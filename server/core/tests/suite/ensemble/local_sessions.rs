@@ -1,11 +1,14 @@
 //! Local sessions: begun, ended and upgraded.
 
+use std::sync::Arc;
+
+use rookeeper_core::pipeline::{Origin, WriteRequest};
 use rookeeper_core::session::LocalSessions;
 use rookeeper_core::watch::ConnId;
-use rookeeper_protocol::types::{CreateMode, ErrorCode, OpCode, SessionId};
+use rookeeper_protocol::types::{CreateMode, ErrorCode, OpCode, SessionId, Zxid};
 
 use super::cluster::Cluster;
-use crate::wire::{Request, Sent, bare, create, create_as, ephemeral, multi, open, persistent, read};
+use crate::wire::{Sent, bare, create, create_as, ephemeral, multi, open, persistent, read};
 
 const EXPIRED: i32 = ErrorCode::SessionExpired as i32;
 const REFUSED: i32 = ErrorCode::EphemeralOnLocalSession as i32;
@@ -27,7 +30,7 @@ fn is_known(cluster: &Cluster, server: i64, session: SessionId) -> bool {
     pipeline.sessions.committed().any(|(id, _)| id == session)
 }
 
-fn last_zxid(cluster: &Cluster, server: i64) -> rookeeper_protocol::types::Zxid {
+fn last_zxid(cluster: &Cluster, server: i64) -> Zxid {
     cluster.servers[&server].running.as_ref().unwrap().tree.last_zxid()
 }
 
@@ -221,23 +224,15 @@ fn local_sessions_end_with_the_role_of_their_server() {
 #[test]
 fn nothing_is_written_for_a_local_session_that_is_over() {
     let (mut cluster, leader) = upgradable(49);
-    let (conn, session) = cluster.connect(leader, 10_000);
-    let request = |path: &str| -> Request { persistent(path) };
-    cluster.send(leader, conn, 1, &bare(OpCode::CloseSession));
-    assert_eq!(errors(&mut cluster, leader, conn, 1), [(1, 0)]);
-    let late = rookeeper_core::pipeline::WriteRequest {
-        origin: rookeeper_core::pipeline::Origin {
-            conn: Some(conn),
-            learner: None,
-            session,
-            xid: 2,
-            op: OpCode::Create,
-            received_ms: 0,
-        },
-        ids: std::sync::Arc::from([]),
-        body: request("/late").body.freeze(),
-    };
-    cluster.submit(leader, late);
-    cluster.run(100);
-    assert!(!cluster.has(leader, "/late"));
+    for server in [1, 2, 3, 4] {
+        let (conn, session) = cluster.connect(server, 10_000);
+        cluster.send(server, conn, 1, &bare(OpCode::CloseSession));
+        assert_eq!(errors(&mut cluster, server, conn, 1), [(1, 0)]);
+        let op = OpCode::Create;
+        let origin = Origin { conn: Some(conn), learner: None, session, xid: 2, op, received_ms: 0 };
+        let body = persistent("/late").body.freeze();
+        cluster.submit(server, WriteRequest { origin, ids: Arc::from([]), body });
+        cluster.run(100);
+        assert!(!cluster.has(leader, "/late"), "{server}");
+    }
 }

@@ -51,7 +51,9 @@ fn observers_learn_from_followers_and_write_through_them() {
         }
         let mut xids = Vec::new();
         while xids.len() < 12 {
-            for sent in cluster.wait(observer, conn) {
+            let sent = cluster.wait(observer, conn);
+            assert!(!sent.is_empty(), "the connection ended behind {xids:?}");
+            for sent in sent {
                 let Sent::Reply { xid, error: 0, .. } = sent else { panic!("{sent:?}") };
                 xids.push(xid);
             }
@@ -76,7 +78,9 @@ fn a_sync_of_an_observer_shows_what_was_committed_before_it() {
         for (server, conn) in readers {
             let mut sent = cluster.wait(server, conn);
             while sent.len() < 2 {
-                sent.extend(cluster.wait(server, conn));
+                let more = cluster.wait(server, conn);
+                assert!(!more.is_empty(), "the connection of {server} ended");
+                sent.extend(more);
             }
             assert!(sent.iter().all(|sent| matches!(sent, Sent::Reply { error: 0, .. })), "{server}: {sent:?}");
         }
