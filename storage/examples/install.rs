@@ -10,13 +10,12 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use common::{Times, cpu_us, disk_written_bytes, folder_bytes, rss_mib};
-use rookeeper_storage::error::CallerError;
+use common::{Nothing, Times, cpu_us, disk_written_bytes, folder_bytes, rss_mib};
 use rookeeper_storage::fs::RealFs;
 use rookeeper_storage::kv::rocks::RocksEngine;
 use rookeeper_storage::log::LogOptions;
-use rookeeper_storage::tree::{Delta, ImageEntry};
-use rookeeper_storage::{Replay, Store, StoreOptions};
+use rookeeper_storage::tree::Delta;
+use rookeeper_storage::{Store, StoreOptions};
 
 type RocksStore = Store<RealFs, RocksEngine>;
 
@@ -26,22 +25,6 @@ const RECORD: usize = 168;
 const PAYLOAD: usize = 200;
 /// Bytes that are handed over at once.
 const PIECE: usize = 1 << 20;
-
-struct Nothing;
-
-impl Replay for Nothing {
-    fn entry(&mut self, _: ImageEntry<'_>) -> Result<(), CallerError> {
-        Ok(())
-    }
-
-    fn image_end(&mut self, _: i64) -> Result<(), CallerError> {
-        Ok(())
-    }
-
-    fn record(&mut self, _: i64, _: &[u8]) -> Result<(), CallerError> {
-        Ok(())
-    }
-}
 
 fn open(folder: &Path) -> RocksStore {
     std::fs::create_dir_all(folder).unwrap();

@@ -12,29 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use common::Times;
-use rookeeper_storage::error::CallerError;
+use common::{Nothing, Times};
 use rookeeper_storage::fs::RealFs;
 use rookeeper_storage::kv::rocks::{RocksEngine, RocksKv};
 use rookeeper_storage::log::{LogOptions, LogWriter};
-use rookeeper_storage::tree::{Delta, Image, ImageEntry};
-use rookeeper_storage::{Replay, Store, StoreOptions};
-
-struct Nothing;
-
-impl Replay for Nothing {
-    fn entry(&mut self, _: ImageEntry<'_>) -> Result<(), CallerError> {
-        Ok(())
-    }
-
-    fn image_end(&mut self, _: i64) -> Result<(), CallerError> {
-        Ok(())
-    }
-
-    fn record(&mut self, _: i64, _: &[u8]) -> Result<(), CallerError> {
-        Ok(())
-    }
-}
+use rookeeper_storage::tree::{Delta, Image};
+use rookeeper_storage::{Store, StoreOptions};
 
 /// Two records each millisecond: 2,000 a second.
 fn steady(log: &mut LogWriter<RealFs>, what: &str, time: Duration) {

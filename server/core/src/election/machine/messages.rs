@@ -9,6 +9,13 @@ use crate::election::tally::Tally;
 use crate::election::vote::{Ballot, Vote};
 use crate::ensemble::{EnsembleConfig, Membership};
 
+/// A vote, and whose it is.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    from: ServerId,
+    ballot: Ballot,
+}
+
 impl Election {
     /// A message came (`WorkerReceiver.run`). An error means that it is none, and was passed over.
     pub fn on_message(
@@ -35,7 +42,7 @@ impl Election {
         };
         let ballot = Ballot { vote: Vote::of(&notification), state, version: notification.version };
         if self.state == PeerState::Looking {
-            self.count(now_ms, from, ballot, membership, out);
+            self.count(now_ms, Heard { from, ballot }, membership, out);
         } else if state == PeerState::Looking {
             if self.state == PeerState::Leading {
                 out.push(ElectionOutput::VoterLooks(from));
@@ -78,14 +85,8 @@ impl Election {
     }
 
     /// A voter's vote, while this server looks (the loop of `lookForLeader`).
-    fn count(
-        &mut self,
-        now_ms: i64,
-        from: ServerId,
-        ballot: Ballot,
-        membership: &Membership,
-        out: &mut Vec<ElectionOutput>,
-    ) {
+    fn count(&mut self, now_ms: i64, heard: Heard, membership: &Membership, out: &mut Vec<ElectionOutput>) {
+        let Heard { from, ballot } = heard;
         let vote = ballot.vote;
         if ballot.state == PeerState::Looking && vote.round < self.round {
             self.answer(from, self.proposal, membership, out);
@@ -95,20 +96,14 @@ impl Election {
             return;
         }
         match ballot.state {
-            PeerState::Looking => self.count_looking(now_ms, from, vote, membership, out),
-            PeerState::Following | PeerState::Leading => self.count_decided(now_ms, from, ballot, membership, out),
+            PeerState::Looking => self.count_looking(now_ms, heard, membership, out),
+            PeerState::Following | PeerState::Leading => self.count_decided(now_ms, heard, membership, out),
             PeerState::Observing => {}
         }
     }
 
-    fn count_looking(
-        &mut self,
-        now_ms: i64,
-        from: ServerId,
-        vote: Vote,
-        membership: &Membership,
-        out: &mut Vec<ElectionOutput>,
-    ) {
+    fn count_looking(&mut self, now_ms: i64, heard: Heard, membership: &Membership, out: &mut Vec<ElectionOutput>) {
+        let Heard { from, ballot: Ballot { vote, .. } } = heard;
         if self.initial_vote(membership).zxid == UNKNOWN_ZXID || vote.zxid == UNKNOWN_ZXID || vote.round < self.round {
             return;
         }
@@ -129,14 +124,8 @@ impl Election {
 
     /// The vote of one that has decided: a quorum of such votes is an ensemble to join, if its leader says the
     /// same (`receivedFollowingNotification`).
-    fn count_decided(
-        &mut self,
-        now_ms: i64,
-        from: ServerId,
-        ballot: Ballot,
-        membership: &Membership,
-        out: &mut Vec<ElectionOutput>,
-    ) {
+    fn count_decided(&mut self, now_ms: i64, heard: Heard, membership: &Membership, out: &mut Vec<ElectionOutput>) {
+        let Heard { from, ballot } = heard;
         let vote = ballot.vote;
         if vote.round == self.round {
             self.received.record(from, ballot);

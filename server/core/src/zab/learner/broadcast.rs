@@ -1,35 +1,30 @@
 //! Broadcast: proposals are logged and acknowledged, commits obeyed (`Follower#processPacket`,
 //! `Observer#processPacket`, `SendAckRequestProcessor`).
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use rookeeper_protocol::peer::{CommitAndActivate, InformAndActivate, PacketType, QuorumPacket, write_packet};
 use rookeeper_protocol::types::{ServerId, Zxid};
 
-use super::{Incoming, Learner, Stage};
+use super::{Learner, Stage};
 use crate::zab::action::{Action, Reason};
 use crate::zab::history::{LogRecord, follows};
 use crate::zab::state::State;
 
 impl Learner {
-    /// A proposal goes to the log.
+    /// A proposal goes to the log. False if it does not.
     // zab: FollowerProcessPROPOSAL
-    pub(super) fn on_proposal(
-        &mut self,
-        state: &mut State,
-        zxid: Zxid,
-        payload: Option<Bytes>,
-        actions: &mut Vec<Action>,
-    ) -> Option<Incoming> {
+    pub(super) fn on_proposal(&mut self, state: &mut State, packet: QuorumPacket, actions: &mut Vec<Action>) -> bool {
+        let QuorumPacket { zxid, data: payload, .. } = packet;
         // A snapshot of Java's may be newer than the proposals behind it.
         if zxid <= state.last_logged() && self.stage < Stage::Serving {
-            return None;
+            return false;
         }
         let Some(payload) = payload.filter(|_| follows(state.last_logged(), zxid)) else {
             // A leader that remembers its history with a hole (ZOOKEEPER-4925) would send the same again. Only a snapshot
             // has what is missing.
             state.wants_snapshot |= self.stage == Stage::Copying;
             actions.push(Action::Leave(Reason::BadProposal));
-            return None;
+            return false;
         };
         let record = LogRecord { zxid, payload };
         state.history.append(record.clone());
@@ -43,7 +38,7 @@ impl Learner {
         if self.stage > Stage::Copying && self.follows {
             self.unacknowledged.push_back(zxid);
         }
-        Some(Incoming::Learned)
+        true
     }
 
     /// The oldest proposal is committed.
@@ -105,35 +100,32 @@ impl Learner {
         }
     }
 
-    /// A proposal and its commit in one, for observers.
-    pub(super) fn on_inform(
-        &mut self,
-        state: &mut State,
-        zxid: Zxid,
-        payload: Option<Bytes>,
-        actions: &mut Vec<Action>,
-    ) -> Option<Incoming> {
-        if zxid <= self.told_committed {
-            return None;
+    /// A proposal and its commit in one, for observers. False if it was not logged.
+    pub(super) fn on_inform(&mut self, state: &mut State, packet: QuorumPacket, actions: &mut Vec<Action>) -> bool {
+        let zxid = packet.zxid;
+        let learned = zxid > self.told_committed && self.on_proposal(state, packet, actions);
+        if learned {
+            self.on_commit(state, zxid, None, actions);
         }
-        let learned = self.on_proposal(state, zxid, payload, actions)?;
-        self.on_commit(state, zxid, None, actions);
-        Some(learned)
+        learned
     }
 
     pub(super) fn on_inform_and_activate(
         &mut self,
         state: &mut State,
-        packet: &QuorumPacket,
+        packet: QuorumPacket,
         actions: &mut Vec<Action>,
-    ) -> Option<Incoming> {
+    ) -> bool {
         let Some(Ok(InformAndActivate { leader, entry })) = packet.data.as_ref().map(InformAndActivate::read) else {
             actions.push(Action::Leave(Reason::BadPacket));
-            return None;
+            return false;
         };
-        let learned = self.on_inform(state, packet.zxid, Some(entry), actions)?;
-        self.activate(packet.zxid, leader, actions);
-        Some(learned)
+        let zxid = packet.zxid;
+        let learned = self.on_inform(state, QuorumPacket { data: Some(entry), ..packet }, actions);
+        if learned {
+            self.activate(zxid, leader, actions);
+        }
+        learned
     }
 
     /// Acknowledges what is on disk, once NEWLEADER is acknowledged; the history knows how far that is. Java's leaders

@@ -193,16 +193,17 @@ impl Learner {
         actions: &mut Vec<Action>,
     ) -> Option<Incoming> {
         let serves = self.stage == Stage::Serving;
+        let learned = |is_new: bool| is_new.then_some(Incoming::Learned);
         let zxid = packet.zxid;
         match packet.kind() {
             // Between the leader and an observer that serves only INFORM has a meaning.
             Some(PacketType::Proposal | PacketType::Commit) if serves && !self.follows => {}
-            Some(PacketType::Proposal) => return self.on_proposal(state, zxid, packet.data, actions),
+            Some(PacketType::Proposal) => return learned(self.on_proposal(state, packet, actions)),
             Some(PacketType::Commit) => self.on_commit(state, zxid, None, actions),
             Some(PacketType::CommitAndActivate) => self.on_commit_and_activate(state, &packet, actions),
-            Some(PacketType::Inform) if !self.follows => return self.on_inform(state, zxid, packet.data, actions),
+            Some(PacketType::Inform) if !self.follows => return learned(self.on_inform(state, packet, actions)),
             Some(PacketType::InformAndActivate) if !self.follows => {
-                return self.on_inform_and_activate(state, &packet, actions);
+                return learned(self.on_inform_and_activate(state, packet, actions));
             }
             Some(PacketType::NewLeader) if self.stage == Stage::Copying => self.on_new_leader(state, packet, actions),
             Some(PacketType::UpToDate) if !serves => self.on_up_to_date(state, actions),

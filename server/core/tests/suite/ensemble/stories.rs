@@ -61,76 +61,66 @@ fn what_was_acknowledged_survives_the_leader() {
     cluster.assert_equal();
 }
 
-#[test]
-fn what_a_leader_proposed_to_nobody_goes() {
-    let mut cluster = Cluster::new(4, 0);
+/// A leader that was cut off and then proposed one more transaction, to nobody.
+fn stranded(seed: u64) -> (Cluster, i64) {
+    let mut cluster = Cluster::new(seed, 0);
     let leader = cluster.settle();
     write(&mut cluster, leader, "a", 3);
     let (conn, _) = cluster.connect(leader, 10_000);
     cluster.isolate(leader);
     cluster.send(leader, conn, 1, &persistent("/lost"));
     cluster.run(20);
-    let proposed = cluster.servers[&leader].disk.last_zxid();
-    let next = cluster.settle();
-    assert_ne!(next, leader);
-    // A tick later it has noticed that nobody follows any more.
-    cluster.run(200);
-    assert_eq!(cluster.state(leader), PeerState::Looking);
+    (cluster, leader)
+}
+
+/// It is reached again, and brought to what the others have agreed on in this way.
+fn comes_back(cluster: &mut Cluster, leader: i64, plan: PacketType) {
     cluster.plans.clear();
     cluster.heal();
     cluster.settle();
-    assert_eq!(cluster.plans, [PacketType::Trunc]);
+    assert_eq!(cluster.plans, [plan]);
     assert!(!cluster.has(leader, "/lost"));
-    assert!(cluster.servers[&leader].disk.log.iter().all(|record| record.zxid != proposed));
     cluster.assert_equal();
+}
+
+#[test]
+fn what_a_leader_proposed_to_nobody_goes() {
+    let (mut cluster, leader) = stranded(4);
+    let proposed = cluster.servers[&leader].disk.last_zxid();
+    assert_ne!(cluster.settle(), leader);
+    // A tick later it has noticed that nobody follows any more.
+    cluster.run(200);
+    assert_eq!(cluster.state(leader), PeerState::Looking);
+    comes_back(&mut cluster, leader, PacketType::Trunc);
+    assert!(cluster.servers[&leader].disk.log.iter().all(|record| record.zxid != proposed));
 }
 
 /// ZOOKEEPER-2845: the same, and the server was restarted meanwhile, so that its tree has what goes.
 #[test]
 fn what_was_never_agreed_on_goes_from_the_tree_too() {
-    let mut cluster = Cluster::new(5, 0);
-    let leader = cluster.settle();
-    write(&mut cluster, leader, "a", 3);
-    let (conn, _) = cluster.connect(leader, 10_000);
-    cluster.isolate(leader);
-    cluster.send(leader, conn, 1, &persistent("/lost"));
-    cluster.run(20);
+    let (mut cluster, leader) = stranded(5);
     cluster.crash(leader);
     cluster.settle();
     cluster.start(leader);
     assert!(cluster.has(leader, "/lost"));
-    cluster.plans.clear();
-    cluster.heal();
-    cluster.settle();
-    assert_eq!(cluster.plans, [PacketType::Trunc]);
-    assert!(!cluster.has(leader, "/lost"));
-    cluster.assert_equal();
+    comes_back(&mut cluster, leader, PacketType::Trunc);
 }
 
 /// A cut never crosses the border of an epoch: once the next leader has proposed something, only a snapshot helps.
 #[test]
 fn what_was_never_agreed_on_is_replaced_if_it_cannot_be_cut() {
-    let mut cluster = Cluster::new(5, 0);
-    let leader = cluster.settle();
-    write(&mut cluster, leader, "a", 3);
-    let (conn, _) = cluster.connect(leader, 10_000);
-    cluster.isolate(leader);
-    cluster.send(leader, conn, 1, &persistent("/lost"));
-    cluster.run(20);
+    let (mut cluster, leader) = stranded(5);
     let next = cluster.settle();
     write(&mut cluster, next, "b", 3);
     cluster.run(200);
-    cluster.plans.clear();
-    cluster.heal();
-    cluster.settle();
-    assert_eq!(cluster.plans, [PacketType::Snap]);
-    assert!(!cluster.has(leader, "/lost"));
-    cluster.assert_equal();
+    comes_back(&mut cluster, leader, PacketType::Snap);
 }
 
-#[test]
-fn a_server_that_was_wiped_gets_a_snapshot_while_writes_go_on() {
+/// An ensemble whose logs hold no more than eight records of twenty, and a follower that has lost its disk and is started
+/// again: who leads, and who that is.
+fn wiped(newer_pictures: usize) -> (Cluster, i64, i64) {
     let mut cluster = Cluster::new(6, 0);
+    cluster.newer_pictures = newer_pictures;
     let leader = cluster.settle();
     for server in cluster.servers.values_mut() {
         server.disk.log_max = 8;
@@ -140,9 +130,15 @@ fn a_server_that_was_wiped_gets_a_snapshot_while_writes_go_on() {
     cluster.crash(wiped);
     let members = cluster.server(wiped).disk.members.clone();
     cluster.server(wiped).disk = super::disk::Disk { log_max: 8, members, ..Default::default() };
-    let (conn, _) = cluster.connect(leader, 10_000);
     cluster.plans.clear();
     cluster.start(wiped);
+    (cluster, leader, wiped)
+}
+
+#[test]
+fn a_server_that_was_wiped_gets_a_snapshot_while_writes_go_on() {
+    let (mut cluster, leader, wiped) = wiped(0);
+    let (conn, _) = cluster.connect(leader, 10_000);
     let mut number = 0;
     while !cluster.serves(wiped) {
         number += 1;
@@ -161,19 +157,7 @@ fn a_server_that_was_wiped_gets_a_snapshot_while_writes_go_on() {
 /// Apache ZooKeeper goes on while it takes its snapshots: they have more than they say, and it follows once more.
 #[test]
 fn a_snapshot_that_is_newer_than_it_says_raises_no_alarm() {
-    let mut cluster = Cluster::new(6, 0);
-    cluster.newer_pictures = 4;
-    let leader = cluster.settle();
-    for server in cluster.servers.values_mut() {
-        server.disk.log_max = 8;
-    }
-    write(&mut cluster, leader, "a", 20);
-    let wiped = if leader == 1 { 2 } else { 1 };
-    cluster.crash(wiped);
-    let members = cluster.server(wiped).disk.members.clone();
-    cluster.server(wiped).disk = super::disk::Disk { log_max: 8, members, ..Default::default() };
-    cluster.plans.clear();
-    cluster.start(wiped);
+    let (mut cluster, _, wiped) = wiped(4);
     // A digest that differs ends this test.
     cluster.settle();
     assert_eq!(cluster.plans, [PacketType::Snap]);
