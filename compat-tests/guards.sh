@@ -60,6 +60,7 @@ edges() {
     edges rookeeper-storage rookeeper-protocol
     edges rookeeper-core rookeeper-protocol
     edges rookeeper-bench rookeeper-protocol
+    edges rookeeper-sim rookeeper-protocol rookeeper-storage rookeeper-core
     edges rookeeper-compat-tests rookeeper-protocol
 } | guard 'packages use only those below them'
 

@@ -1,0 +1,210 @@
+//! The one order of all that is committed, and what it means, told once more in the simplest way.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use rookeeper_core::zab::LogRecord;
+use rookeeper_protocol::txn::{LogEntry, Txn};
+use rookeeper_protocol::types::{OpCode, SessionId, Zxid};
+
+use super::Failed;
+
+/// A transaction that is committed.
+#[derive(Debug, Clone)]
+pub(crate) struct Committed {
+    pub(crate) record: LogRecord,
+    pub(crate) is_error: bool,
+}
+
+/// A znode from some transaction on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) data: Option<Bytes>,
+    pub(crate) version: i32,
+    pub(crate) owner: SessionId,
+    pub(crate) mzxid: Zxid,
+}
+
+/// What became of a path, by transactions: a znode, or none.
+#[derive(Debug, Default)]
+struct Path {
+    states: Vec<(Zxid, Option<State>)>,
+    /// When its children changed.
+    children: Vec<Zxid>,
+}
+
+/// A session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Life {
+    pub(crate) opened: Zxid,
+    pub(crate) closed: Option<Zxid>,
+}
+
+/// The order of all.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    committed: Vec<Committed>,
+    paths: BTreeMap<String, Path>,
+    pub(crate) sessions: BTreeMap<SessionId, Life>,
+    by_request: BTreeMap<(SessionId, i32), usize>,
+    /// Digests of the members' trees at a zxid.
+    digests: BTreeMap<Zxid, i64>,
+}
+
+impl Ledger {
+    pub(crate) fn last_zxid(&self) -> Zxid {
+        self.committed.last().map_or(Zxid::ZERO, |committed| committed.record.zxid)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.committed.len()
+    }
+
+    /// How many transactions there are up to this one.
+    pub(crate) fn position(&self, zxid: Zxid) -> usize {
+        self.committed.partition_point(|committed| committed.record.zxid <= zxid)
+    }
+
+    pub(crate) fn get(&self, position: usize) -> Option<&Committed> {
+        self.committed.get(position)
+    }
+
+    /// The transaction that a request became.
+    pub(crate) fn of_request(&self, session: SessionId, cxid: i32) -> Option<&Committed> {
+        self.by_request.get(&(session, cxid)).and_then(|position| self.committed.get(*position))
+    }
+
+    /// One more is committed.
+    pub(crate) fn extend(&mut self, record: LogRecord) -> Result<(), Failed> {
+        let zxid = record.zxid;
+        let entry =
+            LogEntry::read(&record.payload).map_err(|error| Failed::new("what is committed can be read", error))?;
+        let (session, cxid) = (entry.header.client_id, entry.header.cxid);
+        let is_error = is_error(&entry.txn);
+        if let Some(closed) = self.sessions.get(&session).and_then(|life| life.closed)
+            && !is_error
+        {
+            let what = format!("{zxid} is of session {session}, closed with {closed}: {:?}", entry.txn);
+            return Err(Failed::new("a closed session does nothing more", what));
+        }
+        self.apply(zxid, session, &entry.txn)?;
+        self.by_request.entry((session, cxid)).or_insert(self.committed.len());
+        self.committed.push(Committed { record, is_error });
+        Ok(())
+    }
+
+    fn apply(&mut self, zxid: Zxid, session: SessionId, txn: &Txn) -> Result<(), Failed> {
+        match txn {
+            Txn::Create { create, ephemeral, .. } => {
+                let owner = if *ephemeral { session } else { SessionId::NONE };
+                let state = State { data: create.data.clone(), version: 0, owner, mzxid: zxid };
+                self.put(&create.path, zxid, Some(state));
+                self.touch_parent(&create.path, zxid);
+            }
+            Txn::CreateContainer(create) | Txn::CreateTtl { create, .. } => {
+                let state = State { data: create.data.clone(), version: 0, owner: SessionId::NONE, mzxid: zxid };
+                self.put(&create.path, zxid, Some(state));
+                self.touch_parent(&create.path, zxid);
+            }
+            Txn::Delete { path, .. } => self.remove(path, zxid),
+            Txn::SetData { op: OpCode::SetData, path, data, version } => {
+                let owner = self.at(path, zxid).map_or(SessionId::NONE, |state| state.owner);
+                self.put(path, zxid, Some(State { data: data.clone(), version: *version, owner, mzxid: zxid }));
+            }
+            Txn::CreateSession { .. } => {
+                let life = Life { opened: zxid, closed: None };
+                if let Some(other) = self.sessions.insert(session, life) {
+                    return Err(Failed::new("a session begins once", format!("{session}: {zxid}, {other:?}")));
+                }
+            }
+            Txn::CloseSession { .. } => {
+                if let Some(life) = self.sessions.get_mut(&session) {
+                    life.closed = Some(zxid);
+                }
+                let owned: Vec<String> = self.owned_by(session).collect();
+                owned.iter().for_each(|path| self.remove(path, zxid));
+            }
+            Txn::Multi(parts) if !is_error(txn) => {
+                parts.iter().try_for_each(|part| self.apply(zxid, session, part))?;
+            }
+            Txn::Multi(_) | Txn::SetData { .. } | Txn::SetAcl { .. } | Txn::Check { .. } | Txn::Error { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, path: &str, zxid: Zxid, state: Option<State>) {
+        match self.paths.get_mut(path) {
+            Some(known) => known.states.push((zxid, state)),
+            None => {
+                let known = Path { states: vec![(zxid, state)], ..Path::default() };
+                self.paths.insert(path.to_owned(), known);
+            }
+        }
+    }
+
+    fn remove(&mut self, path: &str, zxid: Zxid) {
+        self.put(path, zxid, None);
+        // Whoever watches the children of a znode hears of its own end too.
+        self.touch(path, zxid);
+        self.touch_parent(path, zxid);
+    }
+
+    fn touch_parent(&mut self, path: &str, zxid: Zxid) {
+        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        self.touch(if parent.is_empty() { "/" } else { parent }, zxid);
+    }
+
+    fn touch(&mut self, path: &str, zxid: Zxid) {
+        self.paths.entry(path.to_owned()).or_default().children.push(zxid);
+    }
+
+    fn owned_by(&self, session: SessionId) -> impl Iterator<Item = String> {
+        self.now()
+            .filter(move |(_, state)| state.owner == session && session != SessionId::NONE)
+            .map(|(path, _)| path.to_owned())
+    }
+
+    /// The znodes that there are now, as far as transactions have made them.
+    pub(crate) fn now(&self) -> impl Iterator<Item = (&str, &State)> {
+        self.paths.iter().filter_map(|(path, known)| Some((path.as_str(), known.states.last()?.1.as_ref()?)))
+    }
+
+    /// A znode as it was at this zxid.
+    pub(crate) fn at(&self, path: &str, zxid: Zxid) -> Option<&State> {
+        let states = &self.paths.get(path)?.states;
+        let behind = states.partition_point(|(at, _)| *at <= zxid);
+        states.get(behind.checked_sub(1)?)?.1.as_ref()
+    }
+
+    /// The first change of a znode's own state behind `after`.
+    pub(crate) fn next_change(&self, path: &str, after: Zxid) -> Option<Zxid> {
+        let states = &self.paths.get(path)?.states;
+        states.get(states.partition_point(|(at, _)| *at <= after)).map(|(at, _)| *at)
+    }
+
+    /// The first change of its children, or its own end, behind `after`.
+    pub(crate) fn next_child_change(&self, path: &str, after: Zxid) -> Option<Zxid> {
+        let children = &self.paths.get(path)?.children;
+        children.get(children.partition_point(|at| *at <= after)).copied()
+    }
+
+    /// A member's tree has this digest behind this transaction; all others' must have the same.
+    pub(crate) fn compare_digest(&mut self, member: i64, zxid: Zxid, digest: i64) -> Result<(), Failed> {
+        match self.digests.entry(zxid).or_insert(digest) {
+            known if *known == digest => Ok(()),
+            known => {
+                let what = format!("server {member} at {zxid}: {digest}, others: {known}");
+                Err(Failed::new("all trees are equal at the same zxid", what))
+            }
+        }
+    }
+}
+
+/// Whether a transaction changes nothing.
+fn is_error(txn: &Txn) -> bool {
+    match txn {
+        Txn::Error { .. } => true,
+        Txn::Multi(parts) => parts.iter().any(|part| matches!(part, Txn::Error { .. })),
+        _ => false,
+    }
+}

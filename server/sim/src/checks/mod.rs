@@ -1,0 +1,35 @@
+//! What must hold, judged from outside: from what members do, not from what they believe.
+//!
+//! `zab.rs` has the properties of the agreement, `ledger.rs` the order that they are about, `end.rs` what must be the case
+//! once all faults are over. What clients see is judged in `client/history.rs`, against the same order.
+
+mod end;
+mod ledger;
+mod zab;
+
+use std::fmt::Display;
+
+pub(crate) use end::compare_members;
+pub(crate) use ledger::{Ledger, State};
+pub(crate) use zab::Zab;
+
+/// Something that must never be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{rule}: {detail}")]
+pub struct Failed {
+    /// What should be, in words.
+    pub rule: String,
+    /// What was found instead.
+    pub detail: String,
+}
+
+impl Failed {
+    pub(crate) fn new(rule: impl Display, detail: impl Display) -> Self {
+        Self { rule: rule.to_string(), detail: detail.to_string() }
+    }
+}
+
+/// Checks one rule.
+pub(crate) fn ensure<D: Display>(holds: bool, rule: &str, detail: impl FnOnce() -> D) -> Result<(), Failed> {
+    if holds { Ok(()) } else { Err(Failed::new(rule, detail())) }
+}

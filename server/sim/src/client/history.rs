@@ -1,0 +1,190 @@
+//! What a client may conclude from each answer: its own order, one system image over all its connections, writes that agree
+//! with real time, reads that agree with the order of all, events before what they tell of.
+//!
+//! All of it is judged at once when the answer comes. The order of all is known from outside, so that no search is needed
+//! for an order that explains the history: there is one, and each answer names its place in it.
+
+use bytes::Bytes;
+use rookeeper_protocol::client::ReplyHeader;
+use rookeeper_protocol::jute::Reader;
+use rookeeper_protocol::types::{OpCode, Stat, Zxid};
+
+use super::{Answer, Client, Fired, Op, Pending, WatchKind};
+use crate::checks::{Failed, Ledger, State, ensure};
+
+const NODE_CREATED: i32 = 1;
+const NODE_DELETED: i32 = 2;
+const DATA_CHANGED: i32 = 3;
+const CHILDREN_CHANGED: i32 = 4;
+
+const NO_NODE: i32 = -101;
+
+impl Client {
+    pub(super) fn check_new_session(&self, ledger: &Ledger) -> Result<(), Failed> {
+        ensure(
+            ledger.sessions.contains_key(&self.session),
+            "a session is agreed on before its client hears of it",
+            || self.session,
+        )
+    }
+
+    /// The newest thing seen may never be older than what was seen before.
+    fn see(&mut self, zxid: Zxid) -> Result<(), Failed> {
+        let seen = self.seen;
+        ensure(zxid >= seen, "no client sees the state go back", || {
+            format!("client {} at server {}: {zxid} behind {seen}", self.node, self.server)
+        })?;
+        self.seen = zxid;
+        Ok(())
+    }
+
+    pub(super) fn on_event(&mut self, fired: Fired, ledger: &Ledger) -> Result<(), Failed> {
+        let path = fired.path.clone();
+        let kinds: &[WatchKind] = match fired.event {
+            NODE_CREATED => &[WatchKind::Data, WatchKind::Exist],
+            DATA_CHANGED => &[WatchKind::Data, WatchKind::Exist],
+            CHILDREN_CHANGED => &[WatchKind::Child],
+            NODE_DELETED => &[WatchKind::Data, WatchKind::Exist, WatchKind::Child],
+            _ => &[],
+        };
+        let mut expected = None;
+        for kind in kinds {
+            if let Some(since) = self.watches.remove(&(*kind, path.clone())) {
+                expected = expected.or(next_change(ledger, *kind, &path, since));
+                self.answered += 1;
+            }
+        }
+        if fired.zxid > Zxid::ZERO {
+            ensure(expected == Some(fired.zxid), "a watch fires for the first change behind it", || {
+                format!("client {}: {fired:?}, the first change was {expected:?}", self.node)
+            })?;
+            self.see(fired.zxid)?;
+        } else {
+            ensure(expected.is_some(), "a watch fires for a change", || format!("client {}: {fired:?}", self.node))?;
+        }
+        if self.keeps_answers {
+            self.fired.push(fired);
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_answer(
+        &mut self,
+        pending: Pending,
+        header: &ReplyHeader,
+        body: &[u8],
+        ledger: &Ledger,
+        known: &mut Zxid,
+    ) -> Result<(), Failed> {
+        let Pending { xid, op, floor } = pending;
+        let zxid = header.zxid;
+        self.see(zxid)?;
+        self.check_watches(zxid, ledger)?;
+        let who = format!("client {} at server {}, {op:?}", self.node, self.server);
+        if op.is_write() {
+            let committed = ledger.of_request(self.session, xid);
+            let place = committed.map(|committed| committed.record.zxid);
+            ensure(place == Some(zxid), "what is answered is committed", || {
+                format!("{who}: {zxid}, committed is {place:?}")
+            })?;
+            let failed = committed.is_some_and(|committed| committed.is_error);
+            ensure(
+                failed == (header.error != 0) || matches!(op, Op::Multi(_)),
+                "an answer tells what happened",
+                || format!("{who}: error {}", header.error),
+            )?;
+            ensure(zxid > floor, "writes have the order of real time", || {
+                format!("{who}: {zxid}, known before was {floor}")
+            })?;
+            *known = zxid.max(*known);
+        }
+        let mut data = None;
+        match &op {
+            Op::Sync => {
+                ensure(zxid >= floor, "a sync sees all that was known before it", || format!("{who}: {zxid}, {floor}"))?
+            }
+            Op::Get { path, watch } | Op::Exists { path, watch } if header.error == 0 => {
+                let with_data = op.code() == OpCode::GetData;
+                let (read, stat) = read_body(body, with_data)?;
+                self.check_read(&who, ledger.at(path, zxid), read.as_ref(), &stat)?;
+                if *watch {
+                    self.watches.insert((WatchKind::Data, path.clone()), zxid);
+                }
+                data = read;
+            }
+            Op::Get { path, .. } | Op::Exists { path, .. } => {
+                ensure(header.error == NO_NODE, "a read fails for a reason", || format!("{who}: {}", header.error))?;
+                let there = ledger.at(path, zxid);
+                ensure(there.is_none(), "a read shows what was agreed on", || {
+                    format!("{who} at {zxid}: nothing, {there:?}")
+                })?;
+                if matches!(op, Op::Exists { watch: true, .. }) {
+                    self.watches.insert((WatchKind::Exist, path.clone()), zxid);
+                }
+            }
+            Op::SetWatches { .. } => {
+                // What came and went meanwhile is waited for anew.
+                let waits = self.watches.iter_mut().filter(|((kind, _), _)| *kind == WatchKind::Exist);
+                waits.for_each(|(_, since)| *since = zxid);
+            }
+            Op::Children { path, watch: true } if header.error == 0 => {
+                self.watches.insert((WatchKind::Child, path.clone()), zxid);
+            }
+            _ => {}
+        }
+        self.answered += 1;
+        if self.keeps_answers && !matches!(op, Op::Ping) {
+            self.answers.push(Answer { xid, zxid, error: header.error, data });
+        }
+        if matches!(op, Op::Close) && header.error == 0 {
+            self.forget_session();
+        }
+        Ok(())
+    }
+
+    fn check_read(&self, who: &str, agreed: Option<&State>, read: Option<&Bytes>, stat: &Stat) -> Result<(), Failed> {
+        let Some(agreed) = agreed else {
+            return Err(Failed::new(
+                "a read shows what was agreed on",
+                format!("{who}: {stat:?}, nothing was agreed on"),
+            ));
+        };
+        let is_equal = agreed.version == stat.version
+            && agreed.mzxid == stat.mzxid
+            && read.is_none_or(|read| Some(read) == agreed.data.as_ref());
+        ensure(is_equal, "a read shows what was agreed on", || format!("{who}: {stat:?}, {agreed:?}"))
+    }
+
+    /// Whoever sees a state has heard of all that it watched for before.
+    fn check_watches(&self, zxid: Zxid, ledger: &Ledger) -> Result<(), Failed> {
+        for ((kind, path), since) in &self.watches {
+            let change = next_change(ledger, *kind, path, *since);
+            // Who waited for a znode while it was away does not hear of one that came and went.
+            let came_and_went = *kind == WatchKind::Exist && ledger.at(path, zxid).is_none();
+            ensure(
+                change.is_none_or(|change| change > zxid) || came_and_went,
+                "an event comes before what it tells of",
+                || format!("client {} sees {zxid}, and was not told of {change:?} of {path}", self.node),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn next_change(ledger: &Ledger, kind: WatchKind, path: &str, since: Zxid) -> Option<Zxid> {
+    match kind {
+        WatchKind::Data | WatchKind::Exist => ledger.next_change(path, since),
+        WatchKind::Child => ledger.next_child_change(path, since),
+    }
+}
+
+/// The data, if it was asked for, and the stat.
+fn read_body(body: &[u8], with_data: bool) -> Result<(Option<Bytes>, Stat), Failed> {
+    let mut reader = Reader::new(body);
+    let unreadable = |error| Failed::new("a client can read", error);
+    let data = match with_data {
+        true => Some(Bytes::copy_from_slice(reader.buffer().map_err(unreadable)?.unwrap_or_default())),
+        false => None,
+    };
+    Ok((data, Stat::read(&mut reader).map_err(unreadable)?))
+}

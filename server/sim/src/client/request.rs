@@ -1,0 +1,116 @@
+//! What clients ask, as frames.
+
+use bytes::{Bytes, BytesMut};
+use rookeeper_protocol::client::{MULTI_END, MultiHeader, RequestHeader, finish_frame, start_frame};
+use rookeeper_protocol::jute::Writer;
+use rookeeper_protocol::types::{Acl, CreateMode, OpCode, Zxid, write_acls};
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Op {
+    Create { path: String, data: Bytes, mode: CreateMode },
+    Set { path: String, data: Bytes, version: i32 },
+    Delete { path: String, version: i32 },
+    Get { path: String, watch: bool },
+    Exists { path: String, watch: bool },
+    Children { path: String, watch: bool },
+    Sync,
+    Multi(Vec<Op>),
+    Check { path: String, version: i32 },
+    Reconfig { joining: Option<String>, leaving: Option<String> },
+    Ping,
+    SetWatches { since: Zxid, data: Vec<String>, exist: Vec<String>, child: Vec<String> },
+    Close,
+}
+
+impl Op {
+    pub(crate) fn code(&self) -> OpCode {
+        match self {
+            Self::Create { .. } => OpCode::Create,
+            Self::Set { .. } => OpCode::SetData,
+            Self::Delete { .. } => OpCode::Delete,
+            Self::Get { .. } => OpCode::GetData,
+            Self::Exists { .. } => OpCode::Exists,
+            Self::Children { .. } => OpCode::GetChildren,
+            Self::Sync => OpCode::Sync,
+            Self::Multi(_) => OpCode::Multi,
+            Self::Check { .. } => OpCode::Check,
+            Self::Reconfig { .. } => OpCode::Reconfig,
+            Self::Ping => OpCode::Ping,
+            Self::SetWatches { .. } => OpCode::SetWatches,
+            Self::Close => OpCode::CloseSession,
+        }
+    }
+
+    /// Whether it becomes a transaction.
+    pub(crate) fn is_write(&self) -> bool {
+        matches!(
+            self,
+            Self::Create { .. }
+                | Self::Set { .. }
+                | Self::Delete { .. }
+                | Self::Multi(_)
+                | Self::Reconfig { .. }
+                | Self::Close
+        )
+    }
+
+    /// Its frame.
+    pub(crate) fn frame(&self, xid: i32) -> Bytes {
+        let mut out = BytesMut::new();
+        let start = start_frame(&mut out);
+        RequestHeader { xid, op: self.code().number() }.write(&mut out);
+        self.write_body(&mut out);
+        finish_frame(&mut out, start);
+        out.freeze()
+    }
+
+    fn write_body(&self, out: &mut BytesMut) {
+        match self {
+            Self::Create { path, data, mode } => {
+                out.text(path);
+                out.buffer(Some(data));
+                write_acls(out, &[Acl::open()]);
+                out.int(mode.flags());
+            }
+            Self::Set { path, data, version } => {
+                out.text(path);
+                out.buffer(Some(data));
+                out.int(*version);
+            }
+            Self::Delete { path, version } | Self::Check { path, version } => {
+                out.text(path);
+                out.int(*version);
+            }
+            Self::Get { path, watch } | Self::Exists { path, watch } | Self::Children { path, watch } => {
+                out.text(path);
+                out.boolean(*watch);
+            }
+            Self::Sync => out.text("/"),
+            Self::Multi(parts) => {
+                for part in parts {
+                    MultiHeader { op: part.code().number(), done: false, error: -1 }.write(out);
+                    part.write_body(out);
+                }
+                MULTI_END.write(out);
+            }
+            Self::Reconfig { joining, leaving } => {
+                for text in [joining.as_deref(), leaving.as_deref(), None] {
+                    match text {
+                        Some(text) => out.text(text),
+                        None => out.null(),
+                    }
+                }
+                out.long(-1);
+            }
+            Self::Ping | Self::Close => {}
+            Self::SetWatches { since, data, exist, child } => {
+                out.long(since.0);
+                for list in [data, exist, child] {
+                    out.count(list.len());
+                    list.iter().for_each(|path| out.text(path));
+                }
+            }
+        }
+    }
+}
