@@ -8,6 +8,9 @@
 //!       no quorum follows         the leader is gone, or broke a rule
 //! ```
 //!
+//! A server that looks for long may be read-only meanwhile (`local.rs`), and one that follows may serve observers
+//! (`relaying.rs`).
+//!
 //! Nothing here waits. What takes time (a flush, the reading of the log, a snapshot) is an [`Output`] that a later
 //! [`Input`] answers. The order for a driver is: any number of [`Peer::step`] and [`Peer::submit`], then
 //! [`Peer::take_outputs`], and [`Peer::apply`] while [`Peer::has_committed`].
