@@ -83,8 +83,30 @@ stage_unit() {
 
 stage_fuzz() { protocol/fuzz/run.sh "$fuzz_seconds"; }
 
+# side_by_side ARGUMENT...: those programs of the side-by-side tests that cargo's arguments name.
+side_by_side() { cargo test "${cargo_quick[@]}" --no-fail-fast -p rookeeper-compat-tests "$@"; }
+
+# Those that have no stage of their own.
 stage_compare() {
-    cargo test "${cargo_quick[@]}" --no-fail-fast -p rookeeper-compat-tests -- --skip nothing_acknowledged_is_lost
+    local file name names=(--lib)
+    for file in compat-tests/tests/*.rs; do
+        name=$(basename "$file" .rs)
+        case $name in crash | mixed* | rolling_switch | ensemble_*) ;; *) names+=(--test "$name") ;; esac
+    done
+    side_by_side "${names[@]}"
+}
+
+stage_mixed() { side_by_side --test mixed --test mixed_sessions --test rolling_switch; }
+
+stage_ensemble() {
+    local names=(--test=ensemble_kills --test=ensemble_partitions) probe=rookeeper-probe-$$
+    if ip netns add $probe; then
+        ip netns del $probe
+    else
+        echo "skipped: $(grep -c '^#\[test\]' compat-tests/tests/ensemble_partitions.rs) tests: no network namespaces can be made here"
+        unset 'names[1]'
+    fi
+    side_by_side "${names[@]}"
 }
 
 stage_crash() {
@@ -93,6 +115,11 @@ stage_crash() {
 
 stage_clients() {
     COMPAT_LOGS=$logs/client-suites compat-tests/clients/run-all.sh "$ROOKEEPER_BIN server"
+}
+
+# The same suites on ensembles of three.
+stage_clients3() {
+    COMPAT_LOGS=$logs/client-suites3 SERVER_MEMBERS=3 compat-tests/clients/run-all.sh "$ROOKEEPER_BIN server"
 }
 
 stage_docker() { docker/test.sh; }
@@ -114,7 +141,10 @@ fuzz       15 lines
 provision  20 check
 compare    20 cargo
 crash      15 cargo
+mixed      15 cargo
+ensemble   20 cargo
 clients    30 lines
+clients3   30 lines
 docker     20 lines
 bench      15 check
 '
@@ -135,6 +165,7 @@ counted() {
                 /^ +(Running|Doc-tests) / { p += own; own = /Running/ }
                 /^test result: / { p += $4; f += $6; s += $8; own = 0 }
                 /^error: test failed/ { f += own; own = 0 }
+                /^skipped: [0-9]+ tests: / { s += $2 }
                 END { print p + own, f + 0, s + 0 }' "$log")
             ;;
         lines)
@@ -149,7 +180,7 @@ counted() {
 
 # Stages against other people's servers and clients, which have timeouts of their own: one that fails is run once more,
 # and that is said.
-readonly SECOND_CHANCE=' compare crash clients docker bench '
+readonly SECOND_CHANCE=' compare crash mixed ensemble clients clients3 docker bench '
 
 # attempt NAME MINUTES KIND: runs a stage and sets `counts`.
 attempt() {

@@ -27,6 +27,7 @@
 //! | `ROOKEEPER_SEED` | one seed for the random scripts, in place of the usual ones |
 //! | `ROOKEEPER_SEEDS` | how many new seeds the clock gives beside the fixed ones; default 1 |
 //! | `ROOKEEPER_CRASH_CYCLES` | how often the crash test kills the server |
+//! | `ROOKEEPER_LEADER_KILLS` | how many leaders in a row are killed |
 
 pub mod body;
 pub mod client;
