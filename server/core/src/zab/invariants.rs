@@ -105,7 +105,7 @@ impl Learner {
                 format!("{epoch}, {epochs:?}")
             })?;
             require(
-                stage < Stage::Adopting || epochs.current == epoch,
+                stage < Stage::Adopting || epochs.current == epoch || (state.is_ahead_of_log && !self.follows()),
                 "a learner serves in its current epoch",
                 || format!("{epoch}, {epochs:?}"),
             )?;

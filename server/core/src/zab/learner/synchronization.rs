@@ -103,6 +103,10 @@ impl Learner {
             actions.push(Action::InstallSnapshot);
             (state.wants_snapshot, state.is_ahead_of_log) = (false, false);
         }
+        if state.is_ahead_of_log && !self.follows {
+            // The epoch would stand for a history that is not on disk, should this server get a vote.
+            return self.epoch_adopted(state, actions);
+        }
         state.epochs.current = self.epoch;
         actions.push(Action::PersistEpochs(state.epochs));
     }
