@@ -475,7 +475,7 @@ impl Peer {
                         leader.on_epochs_persisted(&mut self.state, now.monotonic_ms, epochs, &mut self.actions);
                     }
                     Role::Learning(learner) => {
-                        learner.on_epochs_persisted(&mut self.state, epochs, &mut self.actions);
+                        learner.on_epochs_persisted(&mut self.state, now.monotonic_ms, epochs, &mut self.actions);
                     }
                     Role::Looking | Role::Pausing(_) | Role::Stopped => {}
                 },

@@ -218,8 +218,9 @@ impl Learner {
         None
     }
 
-    /// The epochs are on disk.
-    pub fn on_epochs_persisted(&mut self, state: &mut State, epochs: Epochs, actions: &mut Vec<Action>) {
+    /// The epochs are on disk. While that took, the leader had nothing to say.
+    pub fn on_epochs_persisted(&mut self, state: &mut State, now_ms: i64, epochs: Epochs, actions: &mut Vec<Action>) {
+        self.heard_ms = self.heard_ms.max(now_ms);
         match self.stage {
             Stage::Accepting if epochs.accepted == self.epoch => self.epoch_accepted(state, actions),
             Stage::Adopting if epochs.current == self.epoch => self.epoch_adopted(state, actions),

@@ -69,7 +69,7 @@ impl World {
         // Epochs are written behind the log.
         self.state.history.flushed(self.state.last_logged());
         let epochs = self.state.epochs;
-        self.learner.on_epochs_persisted(&mut self.state, epochs, &mut self.actions);
+        self.learner.on_epochs_persisted(&mut self.state, self.now_ms, epochs, &mut self.actions);
         take(&mut self.actions)
     }
 
@@ -377,6 +377,22 @@ fn a_silent_leader_is_left() {
     let mut world = World::serving(true);
     world.learner.on_gone(0, &mut world.actions);
     assert_eq!(take(&mut world.actions), ["leave: Disconnected"]);
+}
+
+/// The leader waits for the disk too, and says nothing before it has heard of it.
+#[test]
+fn a_slow_disk_is_no_silence_of_the_leader() {
+    let mut world = World::new(true, z(1, 1));
+    world.learner.on_connected(&world.state, 0, &mut world.actions);
+    world.packet(PacketType::LeaderInfo, z(2, 0), Some(&[0, 1, 0, 0]));
+    world.now_ms = 50_000;
+    world.persisted();
+    assert_eq!(world.learner.next_deadline_ms(&world.state), 60_000);
+    world.packet(PacketType::Diff, z(1, 2), None);
+    world.packet(PacketType::NewLeader, z(2, 0), None);
+    world.now_ms = 100_000;
+    assert_eq!(world.persisted(), ["to leader: ACK 0x200000000"]);
+    assert_eq!(world.learner.next_deadline_ms(&world.state), 105_000);
 }
 
 #[test]

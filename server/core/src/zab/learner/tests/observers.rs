@@ -6,7 +6,7 @@ use crate::zab::LearnerLink;
 /// The epochs are on disk; nothing was logged before them.
 fn epochs_persisted(world: &mut World) -> Vec<String> {
     let epochs = world.state.epochs;
-    world.learner.on_epochs_persisted(&mut world.state, epochs, &mut world.actions);
+    world.learner.on_epochs_persisted(&mut world.state, world.now_ms, epochs, &mut world.actions);
     take(&mut world.actions)
 }
 
