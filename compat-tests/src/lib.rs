@@ -23,6 +23,7 @@
 //! | `ROOKEEPER_BIN` | the binary under test; default `$CARGO_TARGET_DIR/release/rookeeper` |
 //! | `ROOKEEPER_CACHE` | where `provision/provision.sh` has put the jars; default `~/.cache/rookeeper` |
 //! | `COMPAT_SUBJECT=java` | compares Apache ZooKeeper with itself, which proves that the comparison is deterministic and the harness of ensembles right |
+//! | `COMPAT_KEEP` | keeps the servers' folders with their logs, whichever way a test ends |
 //! | `COMPAT_TRANSCRIPTS` | a folder that gets each script's transcript of both servers |
 //! | `ROOKEEPER_SEED` | one seed for the random scripts, in place of the usual ones |
 //! | `ROOKEEPER_SEEDS` | how many new seeds the clock gives beside the fixed ones; default 1 |

@@ -122,7 +122,8 @@ impl Server {
     /// Makes the folder of a server and its zoo.cfg, and starts nothing. It will run in the named network namespace, if
     /// there is one.
     pub fn prepare(kind: Kind, config: &Config, address: SocketAddr, network: Option<String>) -> Result<Self, String> {
-        let folder = tempfile::Builder::new().prefix("compat-").tempdir().map_err(|error| error.to_string())?;
+        let mut folder = tempfile::Builder::new().prefix("compat-").tempdir().map_err(|error| error.to_string())?;
+        folder.disable_cleanup(std::env::var_os("COMPAT_KEEP").is_some());
         let server = Self { kind, folder, address, network, flags: config.flags(), process: None };
         let mut text = format!(
             "dataDir={}\nclientPort={}\nclientPortAddress={}\n",
@@ -283,7 +284,8 @@ impl Server {
 
     /// What is wrong with it, and the end of its log.
     pub fn broken(&self, what: &str) -> String {
-        format!("the {:?} server at {} {what}; the end of its log:\n{}", self.kind, self.address, self.log_tail())
+        let (folder, log) = (self.folder.path().display(), self.log_tail());
+        format!("the {:?} server at {} in {folder} {what}; the end of its log:\n{log}", self.kind, self.address)
     }
 }
 
