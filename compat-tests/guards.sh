@@ -37,7 +37,7 @@ code() { xargs grep -Hn '' <<<"$rust" | grep -Ev '^[^:]*:[0-9]+:[[:space:]]*//';
 
 # The folders are the architecture. A new one at the top is a decision, not an accident.
 top_level() {
-    local expected='ARCHITECTURE.md CHANGELOG.md COMPATIBILITY.md CONTRIBUTING.md Cargo.lock Cargo.toml LICENSE README.md'
+    local expected='ARCHITECTURE.md CHANGELOG.md COMPATIBILITY.md CONTRIBUTING.md Cargo.lock Cargo.toml LICENSE OPERATIONS.md README.md'
     expected="$expected compat-tests docker protocol server storage"
     # What a build and a server without a file leave behind is no part of it.
     diff <(tr ' ' '\n' <<<"$expected" | LC_ALL=C sort) \
