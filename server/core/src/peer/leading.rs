@@ -25,6 +25,12 @@ use crate::zab::{Action, LearnerLink, LogRecord, Reason};
 /// transaction's (ZOOKEEPER-1277).
 const COUNTER_MAX: u32 = u32::MAX - 1;
 
+/// Requests, and bytes of them, that may be on their way when a learner brings another one: a learner that brings more is
+/// sent away. Each server bounds what its own clients ask for (`globalOutstandingLimit`), so that only one which does not
+/// comes near this.
+const REQUESTS_MAX: usize = 1 << 20;
+const REQUEST_BYTES_MAX: usize = 512 << 20;
+
 /// Where the records of a batch lie among its packets.
 type Places = Vec<(Zxid, Range<usize>)>;
 
@@ -136,6 +142,10 @@ impl Peer {
             return true;
         }
         let Role::Leading(leader) = &mut self.role else { return true };
+        if !has_room(self.pipeline.in_flight(), self.pipeline.in_flight_bytes()) {
+            leader.dismiss(link, Reason::TooManyRequests, &mut self.actions);
+            return true;
+        }
         match OpCode::from_number(request.op) {
             Some(OpCode::Sync) => leader.sync(&self.state, Syncer::Learner(link), &mut self.actions),
             Some(op) if Admission::of(op) != Admission::Read => {
@@ -204,5 +214,21 @@ impl Peer {
     }
 }
 
+/// Whether a learner's request may join so many others.
+fn has_room(count: usize, bytes: usize) -> bool {
+    count < REQUESTS_MAX && bytes < REQUEST_BYTES_MAX
+}
+
 /// Bytes of the length in front of a packet's data.
 const LENGTH_BYTES: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn learners_requests_are_bounded() {
+        assert!(has_room(REQUESTS_MAX - 1, REQUEST_BYTES_MAX - 1));
+        assert!(!has_room(REQUESTS_MAX, 0) && !has_room(0, REQUEST_BYTES_MAX));
+    }
+}

@@ -20,7 +20,8 @@ use crate::pipeline::Now;
 use crate::zab::learner::Target;
 use crate::zab::{Action, LearnerLink};
 
-/// Questions for sessions that may wait for the leader at a time, over all observers: a connection that asks for more ends.
+/// Questions for sessions, and `sync`s, that may wait for the leader at a time, over all observers: a connection that asks
+/// for more ends.
 const RELAYED_MAX: usize = 100_000;
 
 /// A question for a session that was passed on.
@@ -89,6 +90,7 @@ impl Peer {
     pub(super) fn relay_request(&mut self, link: LearnerLink, packet: &QuorumPacket) -> bool {
         let Some(Ok(request)) = packet.data.as_ref().map(ForwardedRequest::read) else { return false };
         match OpCode::from_number(request.op) {
+            Some(OpCode::Sync) if self.pipeline.syncs_waiting() >= RELAYED_MAX => return false,
             Some(OpCode::Sync) => self.pipeline.sync_of_observer(link.0),
             Some(op) if Admission::of(op) != Admission::Read => {}
             // The leader would make nothing of it (`FollowerRequestProcessor#run`).

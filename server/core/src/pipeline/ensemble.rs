@@ -146,6 +146,11 @@ impl Pipeline {
         self.queue.push_back(Proposal { request: request.origin, outcome, bytes, quota: Vec::new() });
     }
 
+    /// How many `sync`s the leader has not answered yet, those of observers included.
+    pub fn syncs_waiting(&self) -> usize {
+        self.forwarded.syncs_waiting()
+    }
+
     /// The leader is asked for a `sync` on behalf of the observer on this connection.
     pub fn sync_of_observer(&mut self, link: u64) {
         self.forwarded.sync_of_observer(link);

@@ -112,6 +112,10 @@ impl Forwarded {
         self.syncs.push_back(Syncer::Observer(link));
     }
 
+    pub(super) fn syncs_waiting(&self) -> usize {
+        self.syncs.len()
+    }
+
     /// The leader has answered the oldest `sync`: whose it is.
     pub(super) fn answered_sync(&mut self) -> Option<Syncer> {
         self.syncs.pop_front()
@@ -199,6 +203,7 @@ mod tests {
         forwarded.sync(origin(A, 2), Bytes::from_static(b"a"));
         forwarded.sync(origin(B, 3), Bytes::from_static(b"b"));
         forwarded.sync_of_observer(7);
+        assert_eq!(forwarded.syncs_waiting(), 3);
         assert_eq!(forwarded.answered_sync(), Some(Syncer::Session(A)));
         assert_eq!(forwarded.take_sync(A), None);
         forwarded.take_write(A, 1).unwrap();

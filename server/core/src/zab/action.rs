@@ -140,6 +140,8 @@ pub enum Reason {
     TooMany,
     /// Too many learners are being synchronized already.
     TooManySyncs,
+    /// It asks faster than it can be answered.
+    TooManyRequests,
     /// The same server came again on another connection.
     Replaced,
     /// The connection ended.
@@ -177,6 +179,7 @@ impl fmt::Display for Reason {
             Self::HistoryGone => "what it lacks is not in the log any more",
             Self::TooMany => "there are too many learners",
             Self::TooManySyncs => "too many learners are being synchronized",
+            Self::TooManyRequests => "it asked for more than may wait at a time",
             Self::Replaced => "the same server connected again",
             Self::Disconnected => "the connection ended",
             Self::Unreachable => "it cannot be reached",

@@ -16,6 +16,10 @@ use crate::zab::history::{LogRecord, follows};
 use crate::zab::packet;
 use crate::zab::state::State;
 
+/// `sync`s that may wait at a time: a learner that asks for more is sent away. Its clients wait for their answers, so that
+/// this is more than an ensemble has clients.
+pub(super) const SYNCS_MAX: usize = 100_000;
+
 /// Who asked for a `sync`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Syncer {
@@ -213,6 +217,11 @@ impl Leader {
     /// A client wants to see all that is committed now. It is answered when all that is proposed now is committed, and
     /// a quorum has told that it still follows.
     pub fn sync(&mut self, state: &State, who: Syncer, actions: &mut Vec<Action>) {
+        if let Syncer::Learner(link) = who
+            && self.syncs.len() >= SYNCS_MAX
+        {
+            return self.dismiss(link, Reason::TooManyRequests, actions);
+        }
         // What came before this epoch is committed.
         let through = if self.has_proposed() { self.last_proposed } else { state.history.committed() };
         self.syncs.push_back(WaitingSync { who, through, round: self.round.begun + 1 });
@@ -223,7 +232,7 @@ impl Leader {
     /// Asks everybody whether they still follow, unless they are being asked: then the next round begins with the
     /// answers to this one.
     fn begin_round(&mut self, actions: &mut Vec<Action>) {
-        let wanted = self.syncs.iter().any(|sync| sync.round > self.round.begun);
+        let wanted = self.syncs.back().is_some_and(|newest| newest.round > self.round.begun);
         if self.round.answered < self.round.begun || !wanted {
             return;
         }
