@@ -32,7 +32,8 @@ impl Vote {
 
     /// What votes are compared by.
     pub fn rank(&self) -> (i64, Zxid, ServerId) {
-        (self.peer_epoch, self.zxid, self.leader)
+        let zxid = if planted!(VoteOrderWrong) { Zxid(self.leader.0) } else { self.zxid };
+        (self.peer_epoch, zxid, self.leader)
     }
 
     /// The vote in a notification.

@@ -39,6 +39,13 @@ impl Outbox {
 
     pub(super) fn persist(&mut self, epochs: Epochs, durability: &mut Durability) {
         let write = durability.begin(Written::Epochs(epochs));
+        if planted!(EpochBeforeHistory)
+            && let Some(at) = self.append.take()
+        {
+            self.outputs.insert(at, Output::PersistEpochs { write, epochs });
+            self.to_leader = None;
+            return self.to_learners.clear();
+        }
         self.push_write(Output::PersistEpochs { write, epochs });
     }
 

@@ -186,6 +186,9 @@ struct Trigger<'a> {
 
 impl Trigger<'_> {
     fn tell(&mut self, event: EventType, path: &str, zxid: Zxid, acl: &AclList) {
+        if planted!(EventLost) {
+            return;
+        }
         if !self.told.is_empty() {
             self.connections.fired(event, self.told.len());
         }

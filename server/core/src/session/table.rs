@@ -254,7 +254,11 @@ impl SessionTable {
                         self.touch(id, timeout_ms, heard_ms);
                     }
                     _ => {
-                        self.set_closing(id);
+                        if planted!(SessionClosedTwice) {
+                            self.touch(id, 0, now_ms);
+                        } else {
+                            self.set_closing(id);
+                        }
                         expired.push(id);
                     }
                 }

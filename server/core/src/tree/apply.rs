@@ -313,12 +313,13 @@ impl Tree {
         changes: &mut ChangeLog,
         observer: &mut dyn Observer,
     ) {
-        for path in paths.unwrap_or_default() {
+        let kept = usize::from(planted!(EphemeralKept));
+        for path in paths.unwrap_or_default().iter().skip(kept) {
             // A path that is gone was deleted by an image newer than this transaction.
             let _gone = self.delete(path, header.zxid, changes, observer);
         }
         let left: Vec<String> = self.ephemerals(header.client_id).collect();
-        for path in left {
+        for path in left.into_iter().skip(kept) {
             let _gone = self.delete(&path, header.zxid, changes, observer);
         }
     }

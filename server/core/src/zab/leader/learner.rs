@@ -169,6 +169,9 @@ impl ServedLearner {
     /// A proposal was sent to it. Only those behind its synchronization are watched.
     pub(super) fn proposed(&mut self, zxid: Zxid, now_ms: i64) {
         self.sent = zxid;
+        if planted!(CommitBeforeAck) {
+            self.acked = Some(zxid);
+        }
         if self.phase < Phase::Synchronized {
             return;
         }

@@ -134,7 +134,7 @@ impl Learner {
         if self.stage < Stage::Prepared || !self.follows {
             return;
         }
-        let durable = state.history.durable();
+        let durable = if planted!(AckBeforeFlush) { state.last_logged() } else { state.history.durable() };
         let mut out = BytesMut::new();
         while let Some(zxid) = self.unacknowledged.pop_front_if(|zxid| *zxid <= durable) {
             write_packet(&mut out, PacketType::Ack, zxid, None);

@@ -157,6 +157,10 @@ impl Learner {
             }
             Offer::Old => actions.push(Action::Leave(Reason::OldEpoch)),
             Offer::Known => self.acknowledge_epoch(state, None, actions),
+            Offer::New if planted!(EpochNotPersisted) => {
+                state.epochs.accepted = epoch;
+                self.acknowledge_epoch(state, Some(state.epochs.current), actions);
+            }
             Offer::New => {
                 self.stage = Stage::Accepting;
                 state.epochs.accepted = epoch;

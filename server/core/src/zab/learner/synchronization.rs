@@ -25,6 +25,7 @@ impl Learner {
                 state.wants_snapshot = true;
                 actions.push(Action::Leave(Reason::CommittedCut));
             }
+            Some(PacketType::Trunc) if planted!(TruncSkipped) => self.copy_behind(state.last_logged()),
             Some(PacketType::Trunc) if zxid <= state.last_logged() => {
                 self.stage = Stage::Cutting;
                 state.history.truncate(zxid);
@@ -109,6 +110,9 @@ impl Learner {
         }
         state.epochs.current = self.epoch;
         actions.push(Action::PersistEpochs(state.epochs));
+        if planted!(HistoryNotDurable) {
+            self.epoch_adopted(state, actions);
+        }
     }
 
     /// The current epoch is on disk, and behind it the history.
