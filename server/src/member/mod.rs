@@ -15,6 +15,7 @@
 
 mod disk;
 mod files;
+mod monitor;
 mod rules;
 mod thread;
 

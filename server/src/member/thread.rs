@@ -12,10 +12,11 @@ use rookeeper_core::tree::Tree;
 use rookeeper_core::watch::ConnId;
 use rookeeper_core::zab::{DialId, LearnerLink};
 use rookeeper_protocol::types::{HostPort, ServerId, SessionId};
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 
 use super::disk::{MemberDisk, Outcome};
 use super::files::MemberFiles;
+use super::monitor::Monitor;
 use crate::client::{ConnectionHandle, ConnectionTable};
 use crate::disk::{Camera, HistoryRequest, ImageProgress, Picture};
 use crate::peers::{Addresses, Dial, ElectionPort, Job, LeaderLink, LearnerPort};
@@ -53,10 +54,12 @@ pub(crate) struct MemberThread {
     arrivals: Vec<Arrival>,
     outputs: Vec<Output>,
     outcomes: Vec<Outcome>,
+    monitor: Monitor,
     touched: Vec<Arc<ConnectionHandle>>,
     /// Requests of clients in the machine, and their bytes, as they were last counted.
     in_flight: (usize, usize),
-    runtime: Handle,
+    /// Runs the tasks that write to many connections of clients.
+    clients: Handle,
     /// The machine has said that the process may end.
     stopped: bool,
 }
@@ -74,7 +77,7 @@ impl MemberThread {
         progress: Arc<ImageProgress>,
         sockets: Sockets,
         files: MemberFiles,
-        runtime: Handle,
+        clients: Handle,
     ) -> Self {
         Self {
             shared,
@@ -88,16 +91,18 @@ impl MemberThread {
             arrivals: Vec::new(),
             outputs: Vec::new(),
             outcomes: Vec::new(),
+            monitor: Monitor::default(),
             touched: Vec::new(),
             in_flight: (0, 0),
-            runtime,
+            clients,
             stopped: false,
         }
     }
 
-    /// Runs until the machine has stopped, or a write fails.
-    pub(crate) fn run(mut self) {
-        if let Err(error) = self.work() {
+    /// Runs until the machine has stopped, or a write fails. The sockets between servers are served on this thread too:
+    /// what another server says wakes it, and nobody else.
+    pub(crate) fn run(mut self, runtime: &Runtime) {
+        if let Err(error) = runtime.block_on(self.work()) {
             self.sockets.election.close();
             self.shared.fail(&error.to_string());
             return;
@@ -108,11 +113,11 @@ impl MemberThread {
         }
     }
 
-    fn work(&mut self) -> rookeeper_storage::Result<()> {
+    async fn work(&mut self) -> rookeeper_storage::Result<()> {
         // What the machine asked for when it was made.
         self.carry_out()?;
         while !self.stopped {
-            self.take_work();
+            self.take_work().await;
             self.submit();
             self.step();
             self.carry_out()?;
@@ -123,7 +128,7 @@ impl MemberThread {
     }
 
     /// Waits for something to do.
-    fn take_work(&mut self) {
+    async fn take_work(&mut self) {
         let shared = self.shared.clone();
         let deadline_ms = shared.machine.lock().member().and_then(Peer::next_deadline_ms);
         let wait = deadline_ms.map_or(WAIT_MAX, |at_ms| {
@@ -131,10 +136,13 @@ impl MemberThread {
             // The clock counts whole milliseconds: one that has begun is not over.
             Duration::from_millis(ms + 1).min(WAIT_MAX)
         });
-        let mut arrived = shared.inbox.lock();
-        if arrived.is_empty() && !self.progress.wants_log() {
-            shared.inbox.wait_for(&mut arrived, wait);
+        // Those who read sockets have their turn, so that all that is there is taken at once.
+        tokio::task::yield_now().await;
+        if shared.inbox.lock().is_empty() && !self.progress.wants_log() {
+            // Time is one of the things that happen.
+            let _timed_out = tokio::time::timeout(wait, shared.inbox.rung()).await;
         }
+        let mut arrived = shared.inbox.lock();
         let Arrived { requests, arrivals } = &mut *arrived;
         std::mem::swap(requests, &mut self.requests);
         std::mem::swap(arrivals, &mut self.arrivals);
@@ -210,6 +218,7 @@ impl MemberThread {
     fn take_outputs(&mut self) {
         if let Some(peer) = self.shared.machine.lock().member_mut() {
             peer.take_outputs(&mut self.outputs);
+            self.monitor.look(&self.shared.stats, peer);
         }
     }
 
@@ -263,7 +272,6 @@ impl MemberThread {
                     break;
                 }
                 applied = true;
-                let before = peer.pipeline().in_flight();
                 let now = shared.clock.now();
                 let more = {
                     let mut tree = shared.tree.write();
@@ -273,13 +281,14 @@ impl MemberThread {
                     let mut delivery = delivery::Delivery::new(&shared, &connections, touched);
                     let more = peer.apply(now, &mut tree, &mut watches, &mut delivery, APPLY_MAX);
                     self.touched = delivery.into_touched();
+                    if let Some(mismatch) = tree.take_digest_mismatch() {
+                        shared.stats.mismatched(&mismatch, now.monotonic_ms);
+                    }
                     more
                 };
-                let finished = before.saturating_sub(peer.pipeline().in_flight());
-                shared.stats.commits.fetch_add(finished as u64, Ordering::Relaxed);
                 (more, peer.pipeline().changes.len())
             };
-            delivery::wake(&shared, &self.runtime, &mut self.touched);
+            delivery::wake(&shared, &self.clients, &mut self.touched);
             self.progress.call(behind);
             if !more {
                 break;
@@ -370,10 +379,9 @@ impl MemberThread {
                     self.shared.client_address.send_replace(Some(address));
                 }
             }
-            Output::StateChanged(state) => tracing::info!("this server is {}", state_name(state)),
             Output::Tell(event) => tell_operator(&event),
             Output::Stopped => self.stopped = true,
-            // Writes are the disk's.
+            // Writes are the disk's; the state is told by the monitor.
             _ => {}
         }
     }
@@ -388,7 +396,7 @@ impl MemberThread {
             pause: limits.leader_connect_delay,
             patience: limits.patience,
         };
-        self.leader = Some(LeaderLink::dial(self.shared.clone(), dial, &self.runtime));
+        self.leader = Some(LeaderLink::dial(self.shared.clone(), dial));
     }
 
     fn parse(&self, text: &str) -> Option<EnsembleConfig> {
@@ -473,16 +481,6 @@ fn is_write(output: &Output) -> bool {
             | Output::InstallSnapshot { .. }
             | Output::DropSnapshot { .. }
     )
-}
-
-fn state_name(state: rookeeper_protocol::peer::PeerState) -> &'static str {
-    use rookeeper_protocol::peer::PeerState;
-    match state {
-        PeerState::Looking => "looking for a leader",
-        PeerState::Following => "following",
-        PeerState::Leading => "leading",
-        PeerState::Observing => "observing",
-    }
 }
 
 fn tell_operator(event: &Event) {

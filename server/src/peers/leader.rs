@@ -11,7 +11,6 @@ use rookeeper_core::zab::DialId;
 use rookeeper_protocol::peer::PacketType;
 use rookeeper_protocol::types::{HostPort, ServerId, Zxid};
 use tokio::net::TcpStream;
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
@@ -56,14 +55,14 @@ enum Control {
 }
 
 impl LeaderLink {
-    /// Begins to connect.
-    pub(crate) fn dial(shared: Arc<Shared>, dial: Dial, runtime: &Handle) -> Self {
+    /// Begins to connect, on the runtime of the caller.
+    pub(crate) fn dial(shared: Arc<Shared>, dial: Dial) -> Self {
         let out = Arc::new(OnceLock::new());
         // At most one is waited for at a time.
         let (control, controlled) = mpsc::channel(1);
         let number = dial.dial;
         let task = Task { shared, out: out.clone(), control: controlled, dial };
-        let task = runtime.spawn(task.run()).abort_handle();
+        let task = tokio::spawn(task.run()).abort_handle();
         Self { dial: number, out, control, task }
     }
 

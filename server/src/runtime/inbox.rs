@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rookeeper_core::peer::Input;
 use rookeeper_core::pipeline::WriteRequest;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 /// What has arrived, in order of each kind.
 #[derive(Debug, Default)]
@@ -34,18 +34,37 @@ impl Arrived {
     }
 }
 
-/// What has arrived.
-#[derive(Debug, Default)]
+/// What has arrived, and how its reader hears of it.
+#[derive(Debug)]
 pub(crate) struct Inbox {
     arrived: Mutex<Arrived>,
-    changed: Condvar,
+    bell: Bell,
+}
+
+/// How the reader waits.
+#[derive(Debug)]
+enum Bell {
+    /// It is a thread.
+    Thread(Condvar),
+    /// It is a task, which waits for sockets too.
+    Task(Notify),
 }
 
 impl Inbox {
+    /// An inbox that a thread reads.
+    pub(crate) fn for_thread() -> Self {
+        Self { arrived: Mutex::default(), bell: Bell::Thread(Condvar::new()) }
+    }
+
+    /// An inbox that a task reads.
+    pub(crate) fn for_task() -> Self {
+        Self { arrived: Mutex::default(), bell: Bell::Task(Notify::new()) }
+    }
+
     /// Puts requests behind the others.
     pub(crate) fn push(&self, requests: &mut Vec<WriteRequest>) {
         self.arrived.lock().requests.append(requests);
-        self.changed.notify_one();
+        self.ring();
     }
 
     /// Puts something that happened behind the others.
@@ -56,14 +75,23 @@ impl Inbox {
     /// Puts things that happened behind the others.
     pub(crate) fn arrive(&self, arrival: Arrival) {
         self.arrived.lock().arrivals.push(arrival);
-        self.changed.notify_one();
+        self.ring();
     }
 
     /// Lets whoever waits look again: there is something else to do.
     pub(crate) fn wake(&self) {
         // Whoever is about to wait holds this lock, and cannot miss the signal.
         let _arrived = self.arrived.lock();
-        self.changed.notify_all();
+        self.ring();
+    }
+
+    fn ring(&self) {
+        match &self.bell {
+            Bell::Thread(changed) => {
+                changed.notify_one();
+            }
+            Bell::Task(changed) => changed.notify_one(),
+        }
     }
 
     /// What has arrived; more arrives only once it is let go, or in [`Inbox::wait`].
@@ -71,13 +99,25 @@ impl Inbox {
         self.arrived.lock()
     }
 
-    /// Waits until something arrives or somebody calls [`Inbox::wake`].
+    /// Waits as a thread until something arrives or somebody calls [`Inbox::wake`].
     pub(crate) fn wait(&self, arrived: &mut MutexGuard<'_, Arrived>) {
-        self.changed.wait(arrived);
+        if let Bell::Thread(changed) = &self.bell {
+            changed.wait(arrived);
+        }
     }
 
     /// The same, at most for so long.
     pub(crate) fn wait_for(&self, arrived: &mut MutexGuard<'_, Arrived>, timeout: Duration) {
-        self.changed.wait_for(arrived, timeout);
+        if let Bell::Thread(changed) = &self.bell {
+            changed.wait_for(arrived, timeout);
+        }
+    }
+
+    /// Waits as a task. What arrived since it last waited counts.
+    pub(crate) async fn rung(&self) {
+        match &self.bell {
+            Bell::Thread(_) => {}
+            Bell::Task(changed) => changed.notified().await,
+        }
     }
 }

@@ -69,21 +69,27 @@ impl Shared {
         config: ServerConfig,
         clock: Clock,
         machine: Machine,
-        tree: Tree,
+        mut tree: Tree,
         connection_rules: ConnectionRules,
         seed: u64,
     ) -> Self {
         let serves = AtomicBool::new(machine.member().is_none());
+        let stats = ServerStats::new();
+        if let Some(mismatch) = tree.take_digest_mismatch() {
+            // Whoever read the data folder has told it.
+            stats.digest_mismatches.fetch_add(mismatch.count, Ordering::Relaxed);
+        }
+        let inbox = if machine.member().is_some() { Inbox::for_task() } else { Inbox::for_thread() };
         Self {
             config,
             clock,
-            inbox: Inbox::default(),
+            inbox,
             machine: Mutex::new(machine),
             tree: RwLock::new(tree),
             watches: Mutex::new(WatchTable::new(seed)),
             connections: ConnectionTable::default(),
             connection_rules,
-            stats: ServerStats::new(),
+            stats,
             in_flight: AtomicUsize::new(0),
             in_flight_bytes: AtomicUsize::new(0),
             unsent_bytes: AtomicI64::new(0),

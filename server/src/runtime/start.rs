@@ -20,7 +20,7 @@ use rookeeper_storage::log::LogWriter;
 use rookeeper_storage::tree::Image;
 use rookeeper_storage::{EpochFile, Installer, Recovered, StorageError, StoreLock};
 use thiserror::Error;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::clock::Clock;
@@ -35,6 +35,9 @@ use crate::peers::{Addresses, ElectionPort, Guests, LearnerPort, bind_all};
 
 /// How long a stop waits for requests that are under way.
 const DRAIN_MAX: Duration = Duration::from_millis(700);
+
+/// Tasks that a member's thread runs before it looks at its sockets again.
+const MEMBER_EVENT_INTERVAL: u32 = 4;
 
 /// Why a server did not start, or stopped.
 #[derive(Debug, Error)]
@@ -163,7 +166,7 @@ pub fn start(config: ServerConfig) -> Result<Started, ServerError> {
         .map_err(ServerError::System)?;
     let Loaded { shared, image, lock, work } = match config.ensemble.distributed {
         false => load_alone(config, clock, seed)?,
-        true => load_member(config, clock, seed, runtime.handle())?,
+        true => load_member(config, clock, seed)?,
     };
     let progress = Arc::new(ImageProgress::default());
     let image = Arc::new(RwLock::new(image));
@@ -209,6 +212,8 @@ struct MemberWork {
     sockets: Sockets,
     files: MemberFiles,
     seed: u64,
+    /// For the sockets between servers, and for the thread that reads them.
+    runtime: Runtime,
 }
 
 impl Work {
@@ -225,11 +230,11 @@ impl Work {
                 spawn("log", || log.run())
             }
             Self::Member(work) => {
-                let MemberWork { log, epochs, installer, sockets, files, seed } = *work;
+                let MemberWork { log, epochs, installer, sockets, files, seed, runtime: own } = *work;
                 let disk = MemberDisk::new(shared.clone(), log, image, epochs, installer, progress.clone(), seed);
                 let (shared, progress) = (shared.clone(), progress.clone());
                 let member = MemberThread::new(shared, disk, progress, sockets, files, runtime.clone());
-                spawn("member", || member.run())
+                spawn("member", move || member.run(&own))
             }
         }
     }
@@ -256,7 +261,7 @@ fn load_alone(config: ServerConfig, clock: Clock, seed: u64) -> Result<Loaded, S
     })
 }
 
-fn load_member(config: ServerConfig, clock: Clock, seed: u64, runtime: &Handle) -> Result<Loaded, ServerError> {
+fn load_member(config: ServerConfig, clock: Clock, seed: u64) -> Result<Loaded, ServerError> {
     let ensemble = config.ensemble.clone();
     let my_id = ensemble.my_id.unwrap_or(ServerId(0));
     let began = Instant::now();
@@ -289,14 +294,19 @@ fn load_member(config: ServerConfig, clock: Clock, seed: u64, runtime: &Handle) 
     let machine = Machine::Member(Box::new(peer));
     let shared = Arc::new(Shared::new(config, clock, machine, tree, rules, seed));
     shared.stats.recovered(&report, took);
-    let sockets = open_sockets(&shared, Addresses::new(my_id, ensemble.members, next), runtime)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .event_interval(MEMBER_EVENT_INTERVAL)
+        .enable_all()
+        .build()
+        .map_err(ServerError::System)?;
+    let sockets = open_sockets(&shared, Addresses::new(my_id, ensemble.members, next), &runtime)?;
     let (log, epochs, installer) = (store.log, store.epochs, store.installer);
-    let work = Work::Member(Box::new(MemberWork { log, epochs, installer, sockets, files, seed }));
+    let work = Work::Member(Box::new(MemberWork { log, epochs, installer, sockets, files, seed, runtime }));
     Ok(Loaded { shared, image: store.image, lock: store.lock, work })
 }
 
 /// Listens for the other servers.
-fn open_sockets(shared: &Arc<Shared>, addresses: Addresses, runtime: &Handle) -> Result<Sockets, ServerError> {
+fn open_sockets(shared: &Arc<Shared>, addresses: Addresses, runtime: &Runtime) -> Result<Sockets, ServerError> {
     let limits = &shared.config.ensemble.limits;
     let addresses = Arc::new(addresses);
     let bind = |at: &[HostPort]| {
@@ -306,17 +316,17 @@ fn open_sockets(shared: &Arc<Shared>, addresses: Addresses, runtime: &Handle) ->
     let elections = bind(&addresses.election_port(addresses.my_id()))?;
     let learners = LearnerPort::new(shared.clone(), limits.patience);
     for listener in bind(&addresses.learner_port(addresses.my_id()))? {
-        learners.listen(listener, Guests::Learners, runtime).map_err(ServerError::System)?;
+        learners.listen(listener, Guests::Learners, runtime.handle()).map_err(ServerError::System)?;
     }
     if let Some(port) = limits.observer_master_port {
         let own = addresses.learner_port(addresses.my_id()).into_iter();
         let at: Vec<_> = own.map(|address| HostPort { port, ..address }).collect();
         for listener in bind(&at)? {
-            learners.listen(listener, Guests::Observers, runtime).map_err(ServerError::System)?;
+            learners.listen(listener, Guests::Observers, runtime.handle()).map_err(ServerError::System)?;
         }
     }
     let sockets = election_sockets(&shared.config);
-    let election = ElectionPort::open(shared.clone(), addresses.clone(), sockets, elections, runtime);
+    let election = ElectionPort::open(shared.clone(), addresses.clone(), sockets, elections, runtime.handle());
     Ok(Sockets { addresses, election: election.map_err(ServerError::System)?, learners })
 }
 
