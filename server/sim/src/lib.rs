@@ -23,5 +23,7 @@ mod trace;
 
 pub use checks::Failed;
 pub use plan::{Fault, Planned};
-pub use run::{Options, Outcome, run};
+#[cfg(feature = "planted")]
+pub use rookeeper_core::planted::{Mistake, plant};
+pub use run::{Options, Outcome, load, run};
 pub use script::{Played, play};

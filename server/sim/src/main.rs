@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
-use rookeeper_sim::{Options, Outcome, play, run};
+use rookeeper_sim::{Options, Outcome, load, play, run};
 
 /// Whole ensembles from one seed.
 #[derive(Parser)]
@@ -55,6 +55,18 @@ enum Command {
         #[arg(long)]
         shows: bool,
     },
+    /// Measures: three members, clients, no faults.
+    Speed {
+        /// Simulated seconds.
+        #[arg(long, default_value_t = 2000)]
+        seconds: i64,
+        /// Clients; without any the ensemble is idle.
+        #[arg(long, default_value_t = 4)]
+        clients: usize,
+        /// Requests of each client in a second.
+        #[arg(long, default_value_t = 5)]
+        requests: i64,
+    },
     /// Leaves out as many faults of a failing seed as it can while the seed still fails.
     Shrink {
         /// The seed.
@@ -93,6 +105,13 @@ fn main() -> ExitCode {
             drop(out);
             let options = Options { seconds, shows: !quiet, left_out: without.into_iter().collect() };
             replay(&mut io::stdout().lock(), seed, &options)
+        }
+        Command::Speed { seconds, clients, requests } => {
+            let started = Instant::now();
+            let answered = load(seconds, clients, requests);
+            let took = started.elapsed().as_secs_f64();
+            let rate = seconds as f64 / took;
+            writeln!(out, "{seconds} simulated seconds with {answered} answers in {took:.2} s: {rate:.0} for one").map(|()| true)
         }
         Command::Play { files, shows } => {
             drop(out);

@@ -168,6 +168,21 @@ pub(crate) fn settle(cluster: &mut Cluster, bound: Micros) -> Result<(), Failed>
     compare(cluster)
 }
 
+/// Three members with everything as it is without a configuration, so many clients with so many requests a second each, and no
+/// faults: how much happens in so many seconds is for the caller to measure. Tells how many answers clients got.
+pub fn load(seconds: i64, clients: usize, requests_per_second: i64) -> u64 {
+    let mut random = Random::new(1);
+    let shape = Shape {
+        roles: vec![(1, true), (2, true), (3, true)],
+        clients,
+        pause_us: 1_000_000 / requests_per_second.max(1),
+        settings: Settings::default(),
+    };
+    let mut cluster = begin(&mut random, &shape, false);
+    cluster.run(seconds * 1_000_000);
+    cluster.clients.iter().map(|client| client.answered).sum()
+}
+
 /// Who is in the list that the leader has.
 fn belonging(cluster: &Cluster) -> Option<Vec<i64>> {
     let process = cluster.members.get(&cluster.leader()?)?.process.as_ref()?;

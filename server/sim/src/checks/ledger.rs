@@ -13,6 +13,7 @@ use super::Failed;
 #[derive(Debug, Clone)]
 pub(crate) struct Committed {
     pub(crate) record: LogRecord,
+    cxid: i32,
     pub(crate) is_error: bool,
 }
 
@@ -83,14 +84,23 @@ impl Ledger {
         let is_error = is_error(&entry.txn);
         if let Some(closed) = self.sessions.get(&session).and_then(|life| life.closed)
             && !is_error
+            && !self.is_closed_again(&entry, closed)
         {
             let what = format!("{zxid} is of session {session}, closed with {closed}: {:?}", entry.txn);
             return Err(Failed::new("a closed session does nothing more", what));
         }
         self.apply(zxid, session, &entry.txn)?;
         self.by_request.entry((session, cxid)).or_insert(self.committed.len());
-        self.committed.push(Committed { record, is_error });
+        self.committed.push(Committed { record, cxid, is_error });
         Ok(())
+    }
+
+    /// A client that got no answer comes back on another server and closes its session once more; that changes nothing. A
+    /// session that expired does not expire again.
+    fn is_closed_again(&self, entry: &LogEntry, closed: Zxid) -> bool {
+        let first = self.get(self.position(closed).saturating_sub(1));
+        let expired = first.is_some_and(|first| first.cxid == 0) && entry.header.cxid == 0;
+        matches!(&entry.txn, Txn::CloseSession { paths } if paths.as_ref().is_none_or(Vec::is_empty)) && !expired
     }
 
     fn apply(&mut self, zxid: Zxid, session: SessionId, txn: &Txn) -> Result<(), Failed> {
@@ -119,7 +129,7 @@ impl Ledger {
             }
             Txn::CloseSession { .. } => {
                 if let Some(life) = self.sessions.get_mut(&session) {
-                    life.closed = Some(zxid);
+                    life.closed.get_or_insert(zxid);
                 }
                 let owned: Vec<String> = self.owned_by(session).collect();
                 owned.iter().for_each(|path| self.remove(path, zxid));

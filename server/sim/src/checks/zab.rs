@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use rookeeper_core::peer::Peer;
 use rookeeper_core::zab::{Epochs, LogRecord, follows};
+use rookeeper_protocol::peer::PacketType;
 use rookeeper_protocol::types::{ServerId, Zxid};
 
 use super::{Failed, Ledger, ensure};
@@ -204,8 +205,8 @@ impl Zab {
         }
     }
 
-    /// A member's epochs are on its disk.
-    pub(crate) fn persisted(&mut self, member: i64, epochs: Epochs) -> Result<(), Failed> {
+    /// A member's epochs are on its disk. An observer that does not log has nothing else there.
+    pub(crate) fn persisted(&mut self, member: i64, epochs: Epochs, logs: bool) -> Result<(), Failed> {
         let mirror = self.mirrors.entry(member).or_default();
         let before = std::mem::replace(&mut mirror.epochs, epochs);
         ensure(
@@ -213,7 +214,7 @@ impl Zab {
             "an epoch that was acknowledged is never taken back",
             || format!("server {member} had {before:?}, and writes {epochs:?}"),
         )?;
-        if epochs.current == before.current {
+        if epochs.current == before.current || !logs {
             return Ok(());
         }
         let last = mirror.records.get(mirror.flushed.wrapping_sub(1)).map_or(mirror.base, |record| record.zxid);
@@ -221,6 +222,20 @@ impl Zab {
         let initial = self.begun.get(&epoch).map_or(Zxid::ZERO, |(_, initial)| *initial);
         ensure(last >= initial, "whoever is in an epoch has its initial history on disk", || {
             format!("server {member} joins epoch {epoch} with {last}, which begins behind {initial}")
+        })
+    }
+
+    /// A member says something that rests on its disk.
+    pub(crate) fn says(&self, member: i64, kind: PacketType, zxid: Zxid, epochs: Epochs) -> Result<(), Failed> {
+        let Some(mirror) = self.mirrors.get(&member) else { return Ok(()) };
+        let stands = match kind {
+            PacketType::AckEpoch | PacketType::LeaderInfo => mirror.epochs.accepted >= epochs.accepted,
+            PacketType::Ack if zxid.counter() == 0 => mirror.epochs.current >= epochs.current && !mirror.is_uncertain,
+            PacketType::Ack => mirror.find(zxid).map_or(zxid <= mirror.base, |(at, _)| at < mirror.flushed),
+            _ => true,
+        };
+        ensure(stands, "what is acknowledged is on disk", || {
+            format!("server {member} says {} {zxid} with {:?} on disk", kind.name(), mirror.epochs)
         })
     }
 

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use rookeeper_core::peer::{Event as Told, Input, Output, WriteId};
 use rookeeper_core::zab::{DialId, Epochs, LearnerLink};
-use rookeeper_protocol::peer::{PacketDecoder, PeerState};
+use rookeeper_protocol::peer::{PacketDecoder, PeerState, QuorumPacket};
 use rookeeper_protocol::types::Zxid;
 
 use super::Cluster;
@@ -244,11 +244,7 @@ impl Cluster {
         for frame in frames {
             let mut bytes = BytesMut::from(&frame[..]);
             while let Ok(Some(packet)) = PacketDecoder::new(INNER_LENGTH_MAX).next_packet(&mut bytes) {
-                if self.trace.shows() {
-                    let (kind, zxid) = (packet.kind().map_or("?", |kind| kind.name()), packet.zxid);
-                    let to = self.network.pipe(pipe).map_or(0, |pipe| pipe.ends[1 - from]);
-                    self.trace.tell(self.now, format_args!("  {id} -> {to} {kind} {zxid}"));
-                }
+                self.check_said(id, pipe, from, &packet);
                 packets.push(Cargo::Packet(packet));
             }
             if !bytes.is_empty() {
@@ -256,6 +252,19 @@ impl Cluster {
             }
         }
         self.send(pipe, from, packets);
+    }
+
+    /// A packet goes out: whatever it rests on is on the disk.
+    fn check_said(&mut self, id: i64, pipe: PipeId, from: usize, packet: &QuorumPacket) {
+        let (Some(kind), zxid) = (packet.kind(), packet.zxid) else { return };
+        if self.trace.shows() {
+            let to = self.network.pipe(pipe).map_or(0, |pipe| pipe.ends[1 - from]);
+            self.trace.tell(self.now, format_args!("  {id} -> {to} {} {zxid}", kind.name()));
+        }
+        if let Some(epochs) = self.process(id).map(|process| process.peer.epochs()) {
+            let said = self.zab.says(id, kind, zxid, epochs);
+            self.check(said);
+        }
     }
 
     /// A write for the disk, behind all others.
@@ -353,7 +362,8 @@ impl Cluster {
         match effect {
             Effect::Appended(zxid) => self.zab.flushed(id, zxid),
             Effect::Persisted(epochs) => {
-                let persisted = self.zab.persisted(id, epochs);
+                let logs = self.members.get(&id).is_some_and(|member| member.logs());
+                let persisted = self.zab.persisted(id, epochs, logs);
                 self.check(persisted);
             }
             Effect::Cut(keep) => {

@@ -225,6 +225,12 @@ impl Member {
         Ok(found)
     }
 
+    /// Whether what it learns goes to its disk.
+    pub(crate) fn logs(&self) -> bool {
+        let observes = self.process.as_ref().is_some_and(|process| process.role == PeerState::Observing);
+        self.settings.observer_sync || !observes
+    }
+
     /// The process is gone.
     pub(crate) fn end(&mut self) {
         self.process = None;
