@@ -20,6 +20,17 @@ pub(super) const RULES: ZabRules = ZabRules {
     first_counter: 0,
 };
 
+/// Numbers that look random, from a seed.
+pub(super) struct Dice(pub(super) u64);
+
+impl Dice {
+    /// A number below `bound`.
+    pub(super) fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound
+    }
+}
+
 /// The first zxid of a number in an epoch.
 pub(super) fn z(epoch: u32, counter: u32) -> Zxid {
     Zxid::new(epoch, counter)

@@ -10,6 +10,7 @@ use super::*;
 use crate::zab::HistoryPiece;
 use crate::zab::testing::{quorum_packet, record, state, take, z};
 
+mod hostile;
 mod limits;
 mod relay;
 mod synchronization;

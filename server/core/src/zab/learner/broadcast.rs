@@ -7,6 +7,7 @@ use rookeeper_protocol::types::{ServerId, Zxid};
 
 use super::{Learner, Stage};
 use crate::zab::action::{Action, Reason};
+use crate::zab::epoch::Epoch;
 use crate::zab::history::{LogRecord, follows};
 use crate::zab::state::State;
 
@@ -19,7 +20,8 @@ impl Learner {
         if zxid <= state.last_logged() && self.stage < Stage::Serving {
             return false;
         }
-        let Some(payload) = payload.filter(|_| follows(state.last_logged(), zxid)) else {
+        let is_next = follows(state.last_logged(), zxid) && self.may_have(zxid);
+        let Some(payload) = payload.filter(|_| is_next) else {
             // A leader that remembers its history with a hole (ZOOKEEPER-4925) would send the same again. Only a snapshot
             // has what is missing.
             state.wants_snapshot |= self.stage == Stage::Copying;
@@ -39,6 +41,11 @@ impl Learner {
             self.unacknowledged.push_back(zxid);
         }
         true
+    }
+
+    /// Whether the leader's history may hold this: nothing of a later epoch than its own.
+    pub(super) fn may_have(&self, zxid: Zxid) -> bool {
+        Epoch::of(zxid).is_some_and(|epoch| epoch <= self.epoch)
     }
 
     /// The oldest proposal is committed.

@@ -31,7 +31,7 @@ impl Learner {
                 state.history.truncate(zxid);
                 actions.push(Action::Truncate(zxid));
             }
-            Some(PacketType::Snap) if zxid >= Zxid::ZERO => {
+            Some(PacketType::Snap) if self.may_have(zxid) => {
                 self.stage = Stage::Receiving;
                 actions.push(Action::ReceiveSnapshot(zxid));
             }

@@ -91,6 +91,7 @@ impl World {
     }
 }
 
+mod hostile;
 mod observers;
 
 /// `Follower#followLeader` from its beginning to the first commit.
@@ -298,6 +299,15 @@ fn proposals_and_commits_out_of_order_end_the_connection() {
     assert_eq!(world.proposal(z(1, 4)), ["leave: BadProposal"]);
     // The same leader would say the same again (ZOOKEEPER-4925).
     assert!(world.state.wants_snapshot);
+}
+
+/// What is logged counts in elections.
+#[test]
+fn no_leader_has_anything_of_a_later_epoch_than_its_own() {
+    let mut world = World::serving(true);
+    assert_eq!(world.proposal(z(3, 1)), ["leave: BadProposal"]);
+    let mut world = World::awaiting(true);
+    assert_eq!(world.packet(PacketType::Snap, z(3, 0), None), ["leave: BadPacket"]);
 }
 
 #[test]
