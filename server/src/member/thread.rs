@@ -162,7 +162,10 @@ impl MemberThread {
                 let mut machine = self.shared.machine.lock();
                 let tree = self.shared.tree.read();
                 let Some(peer) = machine.member_mut() else { return };
-                peer.submit(now, &tree, requests.by_ref().take(SUBMIT_MAX));
+                let mut some = requests.by_ref().take(SUBMIT_MAX);
+                peer.submit(now, &tree, &mut some);
+                // Who serves nobody takes none, and nobody will ask for them again.
+                some.for_each(drop);
                 peer.pipeline_mut().take_notices()
             };
             notices.iter().for_each(|notice| self.shared.tell(notice));
