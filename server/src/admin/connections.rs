@@ -22,7 +22,7 @@ pub(super) fn full(shared: &Arc<Shared>, asker: ConnId) -> Pieces {
 
 /// `stat`: the server, and its connections in brief.
 pub(super) fn brief(shared: &Arc<Shared>, asker: ConnId) -> Pieces {
-    let heading = server::heading() + "Clients:\n";
+    let heading = server::heading(shared) + "Clients:\n";
     let lines = walk(shared).map(move |connections| lines(&connections, asker, true));
     let shared = shared.clone();
     let rest = iter::once_with(move || format!("\n{}", server::numbers(&shared)));

@@ -6,7 +6,8 @@ use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-use rookeeper_core::session::Session;
+use rookeeper_core::pipeline::Pipeline;
+use rookeeper_core::session::{Session, SessionTable};
 use rookeeper_core::tree::ZnodeId;
 use rookeeper_protocol::types::SessionId;
 
@@ -62,27 +63,65 @@ fn to_wall_ms(shared: &Shared) -> i64 {
     now.wall_ms - now.monotonic_ms
 }
 
+/// What is told of sessions (`SessionTracker#dumpSessions`).
 fn sessions(shared: &Shared) -> String {
-    let mut buckets = Buckets::new();
-    let mut after = None;
-    loop {
-        let found: Vec<(SessionId, Session)> = {
-            let machine = shared.machine.lock();
-            let behind = machine.pipeline().sessions.iter_after(after).take(PIECE_ENTRIES);
-            behind.map(|(id, session)| (id, *session)).collect()
-        };
-        let Some((last, _)) = found.last() else { break };
-        after = Some(*last);
-        for (id, session) in found {
-            // What its connection has heard since, the table has not asked for yet.
-            let heard = session.conn.filter(|_| !session.closing).and_then(|conn| shared.connections.last_heard(conn));
-            let heard_ms =
-                heard.map(|(heard_ms, timeout_ms)| bucket_ms(heard_ms, timeout_ms, shared.config.tick_time_ms));
-            buckets.add(session.bucket_ms().max(heard_ms), id);
-        }
+    let (tracks, has_local, is_read_only) = {
+        let machine = shared.machine.lock();
+        let is_read_only = machine.is_read_only();
+        // A learner leaves it to its leader to count the time.
+        (machine.is_in_charge(), machine.pipeline().has_local_sessions() || is_read_only, is_read_only)
+    };
+    let mut text = "SessionTracker dump:\n".to_owned();
+    if has_local {
+        let _ = write!(text, "Local Session {}", buckets(shared, |pipeline| &pipeline.local_sessions));
     }
-    let text = buckets.text(to_wall_ms(shared), |id| format!("{:#x}", id.0));
-    format!("SessionTracker dump:\nSession {text}")
+    match tracks && !is_read_only {
+        true => {
+            let global = if has_local { "Global " } else { "" };
+            let _ = write!(text, "{global}Session {}", buckets(shared, |pipeline| &pipeline.sessions));
+        }
+        false => text.push_str(&timeouts(shared)),
+    }
+    text
+}
+
+/// A table of sessions.
+type Table = fn(&Pipeline) -> &SessionTable;
+
+/// All sessions of a table, some at a time.
+fn walk(shared: &Shared, table: Table) -> impl Iterator<Item = (SessionId, Session)> {
+    let mut after = None;
+    let pieces = iter::from_fn(move || {
+        let machine = shared.machine.lock();
+        let behind = table(machine.pipeline()).iter_after(after).take(PIECE_ENTRIES);
+        let found: Vec<_> = behind.map(|(id, session)| (id, *session)).collect();
+        after = Some(found.last()?.0);
+        Some(found)
+    });
+    pieces.flatten()
+}
+
+/// Sessions by the time at which they expire (`SessionTrackerImpl#dumpSessions`).
+fn buckets(shared: &Shared, table: Table) -> String {
+    let mut buckets = Buckets::new();
+    for (id, session) in walk(shared, table) {
+        // What its connection has heard since, the table has not asked for yet.
+        let heard = session.conn.filter(|_| !session.closing).and_then(|conn| shared.connections.last_heard(conn));
+        let heard_ms = heard.map(|(heard_ms, timeout_ms)| bucket_ms(heard_ms, timeout_ms, shared.config.tick_time_ms));
+        buckets.add(session.bucket_ms().max(heard_ms), id);
+    }
+    buckets.text(to_wall_ms(shared), |id| format!("{:#x}", id.0))
+}
+
+/// What a learner knows of the ensemble's sessions (`LearnerSessionTracker#dumpSessions`).
+fn timeouts(shared: &Shared) -> String {
+    let mut lines = String::new();
+    let mut count = 0;
+    for (id, session) in walk(shared, |pipeline| &pipeline.sessions).filter(|(_, session)| session.committed) {
+        count += 1;
+        let _ = writeln!(lines, "{:#x}\t{}ms", id.0, session.timeout_ms);
+    }
+    format!("Global Sessions({count}):\n{lines}")
 }
 
 fn connections(shared: &Arc<Shared>) -> String {

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
 
+use rookeeper_core::peer::Peer;
+use rookeeper_core::pipeline::Now;
 use rookeeper_core::tree::{LIMIT_NODE, QUOTA, QuotaStats, STAT_NODE, Tree};
 use rookeeper_protocol::jute::decode_text;
 use rustix::process::{Resource, getrlimit};
 
 use super::{java_text, version};
-use crate::metrics::{CoreCounts, Facts, Number, QuotaFacts, for_each};
-use crate::runtime::Shared;
+use crate::metrics::{CoreCounts, Facts, MemberFacts, Number, QuotaFacts, for_each};
+use crate::runtime::{Machine, Shared};
 
 /// Znodes below `/zookeeper/quota` that are looked at: a few for each quota, and quotas are made by hand. The
 /// tree is held meanwhile, for about a millisecond.
@@ -18,8 +20,8 @@ const QUOTA_ZNODES_MAX: usize = 4096;
 
 /// The answer to `mntr`.
 pub(super) fn mntr(shared: &Shared) -> String {
-    let mode = shared.machine.lock().mode();
-    let mut text = format!("zk_version\t{}\nzk_server_state\t{mode}\n", version::full());
+    let mut text = format!("zk_version\t{}\n", version::full());
+    text.push_str(&states(&shared.machine.lock()));
     for_each(&facts(shared), |name, value| {
         // Writing to a string cannot fail.
         let _ = match value {
@@ -30,21 +32,51 @@ pub(super) fn mntr(shared: &Shared) -> String {
     text
 }
 
+/// What is no number (`ZooKeeperServer#dumpMonitorValues` and those that override it).
+fn states(machine: &Machine) -> String {
+    let mut text = format!("zk_server_state\t{}\n", machine.mode());
+    if let Some(peer) = machine.member().filter(|peer| !peer.is_read_only()) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "zk_peer_state\t{}", peer.detailed_state());
+        if let Some(master) = peer.observer_master() {
+            let _ = writeln!(text, "zk_observer_master_id\t{}", master.0);
+        }
+    }
+    text
+}
+
 /// What the core has counted since the start.
 pub(super) fn core_counts(shared: &Shared) -> CoreCounts {
-    let (changes_queued, changes_removed) = shared.machine.lock().pipeline().change_counts();
-    CoreCounts { changes_queued, changes_removed, digest_mismatches: shared.tree.read().digest_mismatches() }
+    let machine = shared.machine.lock();
+    let (changes_queued, changes_removed) = machine.pipeline().change_counts();
+    let member = machine.member().map(Peer::counts).unwrap_or_default();
+    CoreCounts { changes_queued, changes_removed, member }
+}
+
+/// What a member is at the moment. A read-only server is a member of nothing to Java.
+fn member(peer: &Peer, now: Now) -> MemberFacts {
+    MemberFacts {
+        quorum_size: (!peer.is_read_only()).then(|| peer.quorum_size()),
+        synced_observers: peer.synced_observers(),
+        leader: peer.leader_figures(now),
+    }
 }
 
 fn facts(shared: &Shared) -> Facts<'_> {
-    let sessions = shared.machine.lock().pipeline().sessions.len();
+    let now = shared.clock.now();
+    let (sessions, local_sessions, member) = {
+        let machine = shared.machine.lock();
+        let pipeline = machine.pipeline();
+        let member = machine.member().map(|peer| member(peer, now));
+        (pipeline.sessions.len(), pipeline.local_sessions.len(), member)
+    };
     let core = shared.stats.core_since_reset(core_counts(shared));
     let (open_files, open_files_max) = open_files();
     let tree = shared.tree.read();
     Facts {
         stats: &shared.stats,
         core,
-        uptime_ms: shared.clock.monotonic_ms(),
+        uptime_ms: now.monotonic_ms,
         connections: shared.connections.len(),
         outstanding: shared.in_flight.load(Relaxed),
         znodes: tree.node_count(),
@@ -52,9 +84,11 @@ fn facts(shared: &Shared) -> Facts<'_> {
         data_size: tree.data_size(),
         watches: shared.watches.lock().len(),
         sessions,
+        local_sessions,
         open_files,
         open_files_max,
         quotas: quotas(&tree).into_iter().collect(),
+        member,
     }
 }
 

@@ -4,15 +4,20 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
+use rookeeper_core::zab::leader::ProposalSizes;
 use rookeeper_storage::DATA_FOLDER;
 
 use super::{java_text, monitor, version};
-use crate::config::ConfFacts;
+use crate::config::{ConfEnsemble, ConfFacts};
 use crate::runtime::Shared;
 
-/// The first line of `srvr` and `stat`.
-pub(super) fn heading() -> String {
-    format!("Zookeeper version: {}\n", version::full())
+/// What `srvr` and `stat` begin with.
+pub(super) fn heading(shared: &Shared) -> String {
+    let read_only = match shared.machine.lock().is_read_only() {
+        true => "READ-ONLY mode; serving only read-only clients\n",
+        false => "",
+    };
+    format!("Zookeeper version: {}\n{read_only}", version::full())
 }
 
 /// What else `srvr` tells, and `stat` behind the clients (`ServerStats#toString`, `StatCommand`).
@@ -35,9 +40,24 @@ pub(super) fn numbers(shared: &Shared) -> String {
     line("Connections", &shared.connections.len());
     line("Outstanding", &shared.in_flight.load(Relaxed));
     line("Zxid", &format_args!("{:#x}", zxid.0));
-    line("Mode", &shared.machine.lock().mode());
+    let (mode, leader) = {
+        let machine = shared.machine.lock();
+        (machine.mode(), machine.member().and_then(|peer| peer.leader_figures(shared.clock.now())))
+    };
+    line("Mode", &mode);
     line("Node count", &znodes);
+    if let Some(leader) = leader {
+        line("Proposal sizes last/min/max", &proposal_sizes(leader.proposal_sizes));
+    }
     text
+}
+
+/// `BufferStats#toString`.
+fn proposal_sizes(sizes: Option<ProposalSizes>) -> String {
+    match sizes {
+        Some(ProposalSizes { last, min, max }) => format!("{last}/{min}/{max}"),
+        None => "-1/-1/-1".to_owned(),
+    }
 }
 
 /// `srst`: begins to count anew.
@@ -50,7 +70,14 @@ pub(super) fn srst(shared: &Shared) -> String {
 /// `conf`: what zoo.cfg came to.
 pub(super) fn conf(shared: &Shared) -> String {
     let (data_dir_size, data_log_size) = sizes(shared);
-    shared.config.conf_text(ConfFacts { client_port: shared.client_port.load(Relaxed), data_dir_size, data_log_size })
+    let facts = ConfFacts { client_port: shared.client_port.load(Relaxed), data_dir_size, data_log_size };
+    let machine = shared.machine.lock();
+    let ensemble = machine.member().map(|peer| {
+        let membership = &peer.zab().membership;
+        // A read-only server of Java's names no members.
+        ConfEnsemble { membership, with_members: !peer.is_read_only() }
+    });
+    shared.config.conf_text(facts, ensemble)
 }
 
 /// `dirs`: bytes of image and log.
@@ -91,6 +118,12 @@ fn size(dir: &Path, without: &Path) -> u64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn proposals_have_sizes_once_there_are_some() {
+        assert_eq!(proposal_sizes(None), "-1/-1/-1");
+        assert_eq!(proposal_sizes(Some(ProposalSizes { last: 50, min: 30, max: 90 })), "50/30/90");
+    }
 
     #[test]
     fn sizes_are_those_of_all_files() {

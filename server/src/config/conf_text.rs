@@ -1,9 +1,15 @@
 //! What the four-letter word `conf` answers (`ZooKeeperServer.dumpConf`).
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use rookeeper_core::ensemble::{Member, Membership, PeerAddress, Role};
+
 use super::server_config::ServerConfig;
+
+/// The only algorithm of elections that is left, in Java too.
+const ELECTION_ALGORITHM: u8 = 3;
 
 /// What only a running server knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,10 +22,19 @@ pub struct ConfFacts {
     pub data_log_size: u64,
 }
 
+/// What only a member of an ensemble knows, since its list of members may change.
+#[derive(Debug, Clone, Copy)]
+pub struct ConfEnsemble<'a> {
+    /// The lists of members.
+    pub membership: &'a Membership,
+    /// Whether the one in force is told.
+    pub with_members: bool,
+}
+
 impl ServerConfig {
-    /// The answer to `conf`: a line per value, each with its end. Java keeps its files in a
-    /// folder `version-2` and names that; so do we, for who parses it cuts it off.
-    pub fn conf_text(&self, facts: ConfFacts) -> String {
+    /// The answer to `conf`: a line per value, each with its end, but for the last line of a list of members. Java keeps
+    /// its files in a folder `version-2` and names that; so do we, for who parses it cuts it off.
+    pub fn conf_text(&self, facts: ConfFacts, ensemble: Option<ConfEnsemble<'_>>) -> String {
         let mut text = String::new();
         let mut line = |key: &str, value: &dyn std::fmt::Display| {
             // Writing to a string cannot fail.
@@ -37,8 +52,28 @@ impl ServerConfig {
         line("maxSessionTimeout", &self.max_session_timeout_ms);
         line("clientPortListenBacklog", &self.client_port_listen_backlog);
         line("serverId", &self.ensemble.shown_server_id());
+        // `QuorumZooKeeperServer#dumpConf`.
+        let Some(ConfEnsemble { membership, with_members }) = ensemble else { return text };
+        let own = membership.active().members.get(&membership.my_id());
+        line("initLimit", &self.ensemble.limits.init_limit);
+        line("syncLimit", &self.ensemble.limits.sync_limit);
+        line("electionAlg", &ELECTION_ALGORITHM);
+        line("electionPort", &ports(own, |address| address.election_port));
+        line("quorumPort", &ports(own, |address| address.quorum_port));
+        line("peerType", &u8::from(membership.role() == Role::Observer));
+        if with_members {
+            let _ = write!(text, "membership: \n{}", membership.active_text());
+        }
         text
     }
+}
+
+/// The ports of a server's addresses, each once (`MultipleAddresses#getAllPorts`).
+fn ports(member: Option<&Member>, port: fn(&PeerAddress) -> u16) -> String {
+    let mut ports: Vec<_> = member.into_iter().flat_map(|member| &member.addresses).map(port).collect();
+    let mut told = BTreeSet::new();
+    ports.retain(|port| told.insert(*port));
+    ports.iter().map(ToString::to_string).collect::<Vec<_>>().join("|")
 }
 
 /// `File.getAbsolutePath`: put behind the working directory, with its dots left in.

@@ -27,7 +27,7 @@ mod value;
 mod tests;
 
 pub use command_line::{embedded_default, from_arguments, from_file};
-pub use conf_text::ConfFacts;
+pub use conf_text::{ConfEnsemble, ConfFacts};
 pub use error::{ConfigError, ConfigNote, EXIT_CODE_WRONG_CONFIG, NoteLevel, Origin, Problem};
 pub use jvm_flags::JvmFlags;
 pub use limits::EnsembleLimits;

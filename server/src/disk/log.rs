@@ -292,6 +292,9 @@ impl LogThread {
                     let mut delivery = delivery::Delivery::new(&shared, &connections, touched);
                     let more = pipeline.commit(&mut tree, &mut watches, &mut delivery, self.durable, APPLY_MAX);
                     self.touched = delivery.into_touched();
+                    if let Some(mismatch) = tree.take_digest_mismatch() {
+                        shared.stats.mismatched(&mismatch, shared.clock.monotonic_ms());
+                    }
                     more
                 };
                 let finished = before.0 - pipeline.in_flight();

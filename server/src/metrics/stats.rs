@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rookeeper_core::client::Tally;
+use rookeeper_core::peer::Counts;
+use rookeeper_core::tree::DigestMismatch;
 use rookeeper_protocol::client::EventType;
 use rookeeper_storage::Recovered;
 
+use super::digest_alarm::DigestAlarm;
+use super::member::MemberTimes;
 use super::percentiles::Percentiles;
 use super::summary::{Summary, mean};
 
@@ -22,8 +26,8 @@ pub(crate) struct CoreCounts {
     pub(crate) changes_queued: u64,
     /// Those that were applied.
     pub(crate) changes_removed: u64,
-    /// Transactions whose digest was not the tree's.
-    pub(crate) digest_mismatches: u64,
+    /// What a member of an ensemble has done.
+    pub(crate) member: Counts,
 }
 
 impl CoreCounts {
@@ -31,7 +35,7 @@ impl CoreCounts {
         Self {
             changes_queued: self.changes_queued.saturating_sub(earlier.changes_queued),
             changes_removed: self.changes_removed.saturating_sub(earlier.changes_removed),
-            digest_mismatches: self.digest_mismatches.saturating_sub(earlier.digest_mismatches),
+            member: self.member.since(earlier.member),
         }
     }
 }
@@ -61,6 +65,8 @@ pub(crate) struct ServerStats {
     pub(crate) commits: AtomicU64,
     pub(crate) throttle_waits: AtomicU64,
     pub(crate) large_requests_rejected: AtomicU64,
+    /// Transactions whose digest was not the tree's.
+    pub(crate) digest_mismatches: AtomicU64,
     /// Transactions that were given to the log.
     pub(crate) logged: AtomicU64,
     /// The chance of a new session being dropped, as the bits of a fraction.
@@ -79,6 +85,8 @@ pub(crate) struct ServerStats {
     pub(crate) watches_children: Summary,
     pub(crate) read_latency: Percentiles,
     pub(crate) update_latency: Percentiles,
+    pub(crate) member: MemberTimes,
+    digest_alarm: DigestAlarm,
     quota_exceeded: Mutex<BTreeMap<String, u64>>,
     core_before: Mutex<CoreCounts>,
 }
@@ -156,6 +164,14 @@ impl ServerStats {
         self.flush_time.add_time(took);
     }
 
+    /// Transactions left another tree here than where they were made.
+    pub(crate) fn mismatched(&self, mismatch: &DigestMismatch, now_ms: i64) {
+        self.digest_mismatches.fetch_add(mismatch.count, Relaxed);
+        if let Some(alarm) = self.digest_alarm.raised(mismatch, now_ms) {
+            tracing::error!("{alarm}");
+        }
+    }
+
     /// The data folder was read.
     pub(crate) fn recovered(&self, report: &Recovered, took: Duration) {
         self.load_time.add_time(took);
@@ -217,6 +233,7 @@ impl ServerStats {
             &self.commits,
             &self.throttle_waits,
             &self.large_requests_rejected,
+            &self.digest_mismatches,
             &self.logged,
         ];
         for counter in counters {
@@ -239,6 +256,7 @@ impl ServerStats {
         for summary in summaries {
             summary.reset();
         }
+        self.member.reset();
         self.read_latency.reset();
         self.update_latency.reset();
         self.max_latency_ms.store(0, Relaxed);
@@ -256,6 +274,7 @@ impl ServerStats {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rookeeper_protocol::types::Zxid;
 
     #[test]
     fn tallies_add_up_until_a_reset() {
@@ -281,8 +300,15 @@ mod tests {
         stats.quota_exceeded("/a");
         assert_eq!(stats.quotas_exceeded(), BTreeMap::from([("a".to_owned(), 2)]));
 
-        let core = CoreCounts { changes_queued: 5, changes_removed: 4, digest_mismatches: 0 };
+        stats.mismatched(&DigestMismatch { zxid: Zxid(1), expected: 1, found: 2, count: 3 }, 0);
+        assert_eq!(stats.digest_mismatches.load(Relaxed), 3);
+
+        let member = Counts { looks: 2, ..Counts::default() };
+        let core = CoreCounts { changes_queued: 5, changes_removed: 4, member };
         stats.reset(core);
+        assert_eq!(stats.digest_mismatches.load(Relaxed), 0);
+        let later = Counts { looks: 3, ..member };
+        assert_eq!(stats.core_since_reset(CoreCounts { member: later, ..core }).member.looks, 1);
         assert_eq!((stats.received.load(Relaxed), stats.mean_latency_ms(), stats.read_latency.count()), (0, 0.0, 0));
         assert_eq!(stats.min_response_len.load(Relaxed), -1);
         assert_eq!(stats.core_since_reset(core), CoreCounts::default());

@@ -26,8 +26,15 @@ impl Default for Summary {
 impl Summary {
     /// Adds a value.
     pub(crate) fn add(&self, value: i64) {
-        self.count.fetch_add(1, Relaxed);
-        self.note(value, 1);
+        self.add_many(value, 1);
+    }
+
+    /// Adds a value that came so many times.
+    pub(crate) fn add_many(&self, value: i64, times: u64) {
+        if times != 0 {
+            self.count.fetch_add(times, Relaxed);
+            self.note(value, times);
+        }
     }
 
     /// Adds a time in milliseconds.

@@ -28,6 +28,7 @@ impl Peer {
                 self.on_vote(now, vote);
             }
         }
+        self.figures.committed(now, self.state.history.committed(), self.leads());
     }
 
     fn carry_out_one(&mut self, now: Now, tree: &Tree, action: Action) {

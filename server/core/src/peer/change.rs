@@ -17,6 +17,7 @@ impl Peer {
     /// Looks for a leader.
     pub(super) fn look(&mut self, now: Now) {
         self.role = Role::Looking;
+        self.figures.looks(now);
         self.begin_to_look(now);
         let standing = Standing { zxid: self.state.standing_zxid(), epoch: i64::from(self.state.epochs.current.0) };
         self.election.look(now.monotonic_ms, standing, &self.state.membership, &mut self.votes);
@@ -34,6 +35,7 @@ impl Peer {
     pub(super) fn elected(&mut self, now: Now, decision: Decision) {
         let now_ms = now.monotonic_ms;
         self.end_read_only();
+        self.figures.elected(now, decision.state);
         if decision.state == PeerState::Leading {
             let leader = Leader::new(&self.state, now_ms);
             self.become_role(Role::Leading(Box::new(leader)));
@@ -112,6 +114,7 @@ impl Peer {
         if self.is_serving() {
             self.outbox.push(Output::StopServing);
         }
+        self.note_end_of_role(now, reason);
         self.serving = Serving::No;
         self.pipeline.end_role(now, tree);
         self.renewals.clear();
@@ -123,6 +126,7 @@ impl Peer {
     /// Everything that was committed with this role is applied: clients may come.
     pub(super) fn begin_to_serve(&mut self, now: Now, tree: &Tree) {
         self.serving = Serving::Yes;
+        self.figures.serves(now, self.role.state());
         match &mut self.role {
             Role::Leading(leader) => {
                 self.pipeline.lead(now, tree, leader.last_proposed());

@@ -54,6 +54,7 @@ impl Peer {
     /// False if there are no zxids left in the epoch.
     fn propose_one(&mut self, now: Now, tree: &Tree, request: WriteRequest, places: &mut Places) -> bool {
         if request.origin.op == OpCode::Sync {
+            self.figures.prepared();
             // What stands before it must be proposed before the leader looks what there is to wait for.
             self.hand_out(now, places);
             let Role::Leading(leader) = &mut self.role else { return true };
@@ -67,6 +68,7 @@ impl Peer {
             self.actions.push(Action::Leave(Reason::EpochFull));
             return false;
         }
+        self.figures.prepared();
         let begin = self.proposals.len();
         let start = start_packet(&mut self.proposals, PacketType::Proposal, self.pipeline.last_proposed().next());
         let (zxid, config) = self.prepare(now, tree, request);
@@ -107,9 +109,8 @@ impl Peer {
     /// Hands what was encoded so far to the log and to the learners.
     fn hand_out(&mut self, now: Now, places: &mut Places) {
         let Role::Leading(leader) = &mut self.role else { return };
-        if places.is_empty() {
-            return;
-        }
+        let Some((through, _)) = places.last() else { return };
+        self.figures.proposed(now, *through, places.len());
         let frame = self.proposals.split().freeze();
         let record = |(zxid, place)| LogRecord { zxid, payload: frame.slice(place) };
         let records = places.drain(..).map(record);
@@ -120,6 +121,9 @@ impl Peer {
         let Some(master) = self.role.learner_master() else { return self.on_early_packet(link, packet) };
         let relays = master.relays();
         let incoming = master.on_packet(&mut self.state, now.monotonic_ms, link, packet, &mut self.actions);
+        if matches!(incoming, Some(Incoming::Revalidate(_))) {
+            self.figures.revalidates();
+        }
         let readable = match incoming {
             None => true,
             Some(Incoming::Request(packet)) if relays => self.relay_request(link, &packet),
@@ -208,6 +212,7 @@ impl Peer {
         let now_ms = now.monotonic_ms;
         let expired = self.pipeline.sessions.expire(now_ms, |conn| lent.clients.last_heard(conn));
         if !expired.is_empty() {
+            self.figures.expired(expired.len());
             let requests = expired.into_iter().map(|session| WriteRequest::expire(session, now_ms));
             self.propose(now, lent.tree, requests);
         }

@@ -71,17 +71,21 @@ impl Peer {
             Ok(entry) => entry,
             Err(reason) => return self.actions.push(Action::Leave(reason)),
         };
+        let kind = packet.kind();
         let Role::Learning(learner) = &mut self.role else { return };
-        match learner.on_packet(&mut self.state, now.monotonic_ms, packet, &mut self.actions) {
+        let incoming = learner.on_packet(&mut self.state, now.monotonic_ms, packet, &mut self.actions);
+        self.note_leaders_word(now, kind);
+        match incoming {
             None => {}
-            Some(Incoming::Learned) => entry.into_iter().for_each(|entry| self.learn(entry)),
+            Some(Incoming::Learned) => entry.into_iter().for_each(|entry| self.learn(now, entry)),
             Some(Incoming::Ping(zxid)) => self.answer_ping(now, lent, zxid),
             Some(Incoming::Revalidated(data)) => self.on_revalidated(&data),
             Some(Incoming::Synced) => self.on_synced(),
         }
     }
 
-    fn learn(&mut self, entry: LogEntry) {
+    fn learn(&mut self, now: Now, entry: LogEntry) {
+        self.note_learned(now, &entry);
         if let Some(config) = self.members_in(&entry) {
             self.see_members(config);
         }

@@ -61,7 +61,9 @@ impl Peer {
     /// Ends the local sessions that were silent too long.
     pub(super) fn expire_local_sessions(&mut self, now: Now, lent: &Lent<'_>) {
         let now_ms = now.monotonic_ms;
-        for session in self.pipeline.local_sessions.expire(now_ms, |conn| lent.clients.last_heard(conn)) {
+        let expired = self.pipeline.local_sessions.expire(now_ms, |conn| lent.clients.last_heard(conn));
+        self.figures.expired(expired.len());
+        for session in expired {
             let _taken = self.pipeline.take_local(WriteRequest::expire(session, now_ms));
         }
     }

@@ -20,6 +20,7 @@
 mod actions;
 mod change;
 mod durability;
+mod figures;
 mod input;
 mod leading;
 mod learning;
@@ -38,6 +39,7 @@ use rookeeper_protocol::peer::{PeerState, QuorumPacket};
 use rookeeper_protocol::txn::LogEntry;
 use rookeeper_protocol::types::{SessionId, Zxid};
 
+pub use figures::{Counts, DetailedState, LeaderFigures, Measure, Sample, ZabPhase};
 pub use input::{Clients, Input, Loaded};
 pub use output::{Event, Output, WriteId};
 pub use role::{CHANGES, may_become};
@@ -50,6 +52,7 @@ use crate::watch::{ConnId, WatchTable};
 use crate::zab::leader::Leader;
 use crate::zab::{Action, DialId, Epochs, History, LearnerLink, State, Violation, follows, require};
 use durability::{Durability, Written};
+use figures::Figures;
 use learning::Touches;
 use outbox::Outbox;
 use relaying::{Masters, Relayed};
@@ -121,6 +124,7 @@ pub struct Peer {
     masters: Masters,
     /// Questions for sessions of observers' clients that the leader has not answered, oldest first.
     relayed: VecDeque<Relayed>,
+    figures: Figures,
     random: u64,
 }
 
@@ -162,6 +166,7 @@ impl Peer {
             renewals: BTreeMap::new(),
             masters: Masters::default(),
             relayed: VecDeque::new(),
+            figures: Figures::default(),
             random: rules.seed,
             rules,
         };
@@ -422,6 +427,7 @@ impl Peer {
         }
         let committed = self.state.history.committed();
         let more = self.pipeline.commit(tree, watches, connections, committed, count_max);
+        self.figures.applied(now, tree.last_zxid());
         if self.state.is_ahead_of_log {
             // The image that lacks this is replaced before it is brought forward again.
             self.pipeline.changes = ChangeLog::default();

@@ -7,7 +7,9 @@ use rookeeper_protocol::types::{
 };
 
 use super::LIMIT_NODE;
-use super::{ChangeLog, DIGEST_LOG_INTERVAL, DIGEST_LOG_MAX, QUOTA, Tree, ZOOKEEPER, Znode, ZnodeId, ZxidDigest};
+use super::{
+    ChangeLog, DIGEST_LOG_INTERVAL, DIGEST_LOG_MAX, DigestMismatch, QUOTA, Tree, ZOOKEEPER, Znode, ZnodeId, ZxidDigest,
+};
 use crate::acl::AclId;
 
 /// Is told of changes as they happen, in the order in which Java triggers watches.
@@ -89,6 +91,9 @@ impl Tree {
             && expected.tree_digest != self.digest
         {
             self.digest_mismatches += 1;
+            let (expected, found) = (expected.tree_digest, self.digest);
+            let first = DigestMismatch { zxid, expected, found, count: 0 };
+            self.untold_mismatch.get_or_insert(first).count += 1;
         }
     }
 

@@ -126,6 +126,19 @@ pub struct ZxidDigest {
     pub digest: i64,
 }
 
+/// Transactions that left another tree here than where they were made (`DataTree#compareDigest`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DigestMismatch {
+    /// The first of them.
+    pub zxid: Zxid,
+    /// The digest of the tree behind it, as it says itself.
+    pub expected: i64,
+    /// The digest of the tree behind it here.
+    pub found: i64,
+    /// How many there were.
+    pub count: u64,
+}
+
 /// The tree.
 #[derive(Debug)]
 pub struct Tree {
@@ -139,6 +152,8 @@ pub struct Tree {
     digest: i64,
     digest_log: std::collections::VecDeque<ZxidDigest>,
     digest_mismatches: u64,
+    /// Those of them that nobody has heard of.
+    untold_mismatch: Option<DigestMismatch>,
     last_zxid: Zxid,
     data_size: i64,
     seed: u64,
@@ -180,6 +195,7 @@ impl Tree {
             digest: 0,
             digest_log: std::collections::VecDeque::new(),
             digest_mismatches: 0,
+            untold_mismatch: None,
             last_zxid: Zxid::ZERO,
             data_size: 0,
             seed,
@@ -215,6 +231,11 @@ impl Tree {
     /// How often a transaction's digest was not the tree's.
     pub fn digest_mismatches(&self) -> u64 {
         self.digest_mismatches
+    }
+
+    /// Takes what somebody should hear of: transactions since the last time whose digest was not the tree's.
+    pub fn take_digest_mismatch(&mut self) -> Option<DigestMismatch> {
+        self.untold_mismatch.take()
     }
 
     /// Digests of the past, oldest first.

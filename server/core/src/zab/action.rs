@@ -150,6 +150,8 @@ pub enum Reason {
     Unreachable,
     /// No quorum of servers is in sync.
     NoQuorum,
+    /// A voter looks for a leader again, before a quorum has come.
+    DisloyalVoter,
     /// The epoch has no zxids left.
     EpochFull,
     /// A reconfiguration changed who leads, or what this server is.
@@ -184,6 +186,7 @@ impl fmt::Display for Reason {
             Self::Disconnected => "the connection ended",
             Self::Unreachable => "it cannot be reached",
             Self::NoQuorum => "no quorum of servers is in sync",
+            Self::DisloyalVoter => "a voter looks for another leader, and no quorum came in time",
             Self::EpochFull => "the epoch has no zxids left",
             Self::Reconfigured => "a reconfiguration changed its part",
             Self::NotLeading => "this server does not lead",

@@ -4,7 +4,7 @@
 //! that applied the same transactions.
 
 use bytes::Bytes;
-use rookeeper_core::tree::{ChangeLog, Tree};
+use rookeeper_core::tree::{ChangeLog, DigestMismatch, Tree};
 use rookeeper_protocol::txn::{CreateTxn, LogEntry, Txn, TxnDigest, TxnHeader, znode_digest};
 use rookeeper_protocol::types::{Acl, AclList, OpCode, SessionId, StatPersisted, Zxid};
 
@@ -116,6 +116,9 @@ fn a_wrong_digest_is_counted_and_an_unknown_version_is_not() {
         tree.apply(&entry, &mut ChangeLog::default(), &mut ());
         assert_eq!(tree.digest_mismatches(), mismatches);
     }
+    let found = tree.digest();
+    let mismatch = DigestMismatch { zxid: Zxid(1), expected: 5, found, count: 1 };
+    assert_eq!((tree.take_digest_mismatch(), tree.take_digest_mismatch()), (Some(mismatch), None));
 }
 
 #[test]

@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use rookeeper_core::ensemble::{ConfigRules, EnsembleConfig, Membership};
+use rookeeper_protocol::types::ServerId;
+
 use super::{jvm, read};
 use crate::config::build::{Source, from_reader};
 use crate::config::keys::{self, Status};
 use crate::config::reader::Reader;
 use crate::config::settings::Settings;
-use crate::config::{ConfFacts, embedded_default, from_arguments, from_file};
+use crate::config::{ConfEnsemble, ConfFacts, embedded_default, from_arguments, from_file};
 
 const SMALL: &str = "dataDir=/var/lib/zk\nclientPort=2181\n";
 
@@ -76,7 +79,7 @@ fn conf_has_the_lines_of_java() {
     let config = read("dataDir=./data/\nclientPort=0\nclientPortListenBacklog=9\n", "").unwrap();
     let folder = std::env::current_dir().unwrap();
     let folder = folder.display();
-    let text = config.conf_text(ConfFacts { client_port: 23917, data_dir_size: 1, data_log_size: 457 });
+    let text = config.conf_text(ConfFacts { client_port: 23917, data_dir_size: 1, data_log_size: 457 }, None);
     assert_eq!(
         text,
         format!(
@@ -85,6 +88,24 @@ fn conf_has_the_lines_of_java() {
              minSessionTimeout=6000\nmaxSessionTimeout=60000\nclientPortListenBacklog=9\nserverId=0\n"
         )
     );
+}
+
+#[test]
+fn conf_of_a_member_has_the_lines_of_java() {
+    let config = read(&format!("{SMALL}initLimit=7\nsyncLimit=3\n"), "").unwrap();
+    let rules = ConfigRules { multi_address: true, standalone_enabled: true };
+    let list = "server.1=a:2888:3888|b:2889:3888:participant\nserver.4=c:2888:3889:observer\nversion=10000000a";
+    let members = EnsembleConfig::parse(list, rules).unwrap();
+    let facts = ConfFacts { client_port: 2181, data_dir_size: 1, data_log_size: 2 };
+    let told = |id, with_members| {
+        let membership = Membership::new(ServerId(id), members.clone(), None, rules, true);
+        let text = config.conf_text(facts, Some(ConfEnsemble { membership: &membership, with_members }));
+        text.split_once("serverId=0\n").unwrap().1.to_owned()
+    };
+    let lines = "initLimit=7\nsyncLimit=3\nelectionAlg=3\nelectionPort=3888\nquorumPort=2888|2889\npeerType=0\n";
+    assert_eq!(told(1, true), format!("{lines}membership: \n{list}"));
+    let lines = "initLimit=7\nsyncLimit=3\nelectionAlg=3\nelectionPort=3889\nquorumPort=2888\npeerType=1\n";
+    assert_eq!(told(4, false), lines);
 }
 
 #[test]

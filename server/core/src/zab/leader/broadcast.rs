@@ -63,6 +63,7 @@ impl Leader {
         for record in records {
             debug_assert!(follows(self.last_proposed, record.zxid), "proposals are numbered without a gap");
             self.last_proposed = record.zxid;
+            self.figures.proposed(record.payload.len());
             state.history.append(record.clone());
             actions.push(Action::Append(record));
         }

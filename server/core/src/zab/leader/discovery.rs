@@ -87,7 +87,7 @@ impl Leader {
         let waited_ms = now_ms - (self.deadline_ms - state.rules.init_ms());
         let long_enough = state.rules.epoch_wait_ms_max.is_some_and(|max_ms| waited_ms > max_ms);
         if self.stage == Stage::Discovering && long_enough && state.membership.voters().contains(&voter) {
-            actions.push(Action::Leave(Reason::NoQuorum));
+            actions.push(Action::Leave(Reason::DisloyalVoter));
         }
     }
 

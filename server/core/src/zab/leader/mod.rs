@@ -10,6 +10,7 @@
 
 mod broadcast;
 mod discovery;
+mod figures;
 mod learner;
 mod relay;
 mod synchronization;
@@ -21,6 +22,7 @@ use rookeeper_protocol::peer::{PacketType, QuorumPacket};
 use rookeeper_protocol::types::{ServerId, Zxid};
 
 pub use broadcast::Syncer;
+pub use figures::{LearnerCounts, ProposalSizes, SyncCounts};
 pub use learner::{Phase, ServedLearner};
 
 use super::action::{Action, LearnerLink, Reason};
@@ -96,6 +98,7 @@ pub struct Leader {
     round: broadcast::Round,
     /// The number for the next learner that does not tell one (`followerCounter`).
     next_unnamed: i64,
+    figures: figures::Figures,
 }
 
 impl Leader {
@@ -123,6 +126,7 @@ impl Leader {
             syncs: VecDeque::new(),
             round: broadcast::Round::default(),
             next_unnamed: -1,
+            figures: figures::Figures::default(),
         };
         leader.offer_own_epoch(state);
         leader

@@ -57,6 +57,7 @@ impl Leader {
             return false;
         }
         learner.sync = Some(sync);
+        self.figures.synchronizes(sync);
         true
     }
 
@@ -282,6 +283,7 @@ impl Leader {
     /// Everything that was committed with this leader is applied: it serves from now on.
     pub fn established(&mut self, state: &mut State, now_ms: i64, actions: &mut Vec<Action>) {
         self.stage = Stage::Broadcasting;
+        self.figures.established(now_ms);
         self.next_ping_ms = now_ms + state.rules.ping_ms();
         self.quorum_is_due = false;
         self.learners.values_mut().for_each(|learner| learner.count_from(now_ms, &state.rules));

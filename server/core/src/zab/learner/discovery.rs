@@ -70,6 +70,7 @@ impl Learner {
             stage: Stage::Connecting,
             epoch: Epoch::default(),
             old_protocol: false,
+            sync_mode: None,
             heard_ms: now_ms,
             connecting: Connecting {
                 last_try_ms: begin_ms + CONNECT_TRIES_MS.min(timeout_ms),

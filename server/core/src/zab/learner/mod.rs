@@ -52,6 +52,29 @@ pub enum Stage {
     Serving,
 }
 
+/// How a learner is brought to the leader's history (`QuorumPeer.SyncMode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncMode {
+    /// It is sent what it lacks.
+    Diff,
+    /// It is sent the whole tree.
+    Snap,
+    /// Its log is cut first.
+    Trunc,
+}
+
+impl SyncMode {
+    /// What the leader's first word has led to.
+    fn of(stage: Stage) -> Option<Self> {
+        match stage {
+            Stage::Copying => Some(Self::Diff),
+            Stage::Receiving => Some(Self::Snap),
+            Stage::Cutting => Some(Self::Trunc),
+            _ => None,
+        }
+    }
+}
+
 /// A packet of the leader with content that the agreement does not know.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming {
@@ -77,6 +100,8 @@ pub struct Learner {
     epoch: Epoch,
     /// The leader speaks the protocol before ZooKeeper 3.4.
     old_protocol: bool,
+    /// How it is brought to the leader's history, once the leader has said so.
+    sync_mode: Option<SyncMode>,
     /// When the leader was heard last, in monotonic milliseconds.
     heard_ms: i64,
     connecting: discovery::Connecting,
@@ -99,6 +124,11 @@ impl Learner {
         self.leader
     }
 
+    /// The server that it connects to: the leader, or a follower that serves observers.
+    pub fn master(&self) -> ServerId {
+        self.master.unwrap_or(self.leader)
+    }
+
     /// The present connection, or the attempt at it.
     pub fn dial(&self) -> DialId {
         self.dial
@@ -112,6 +142,11 @@ impl Learner {
     /// How far it has come.
     pub fn stage(&self) -> Stage {
         self.stage
+    }
+
+    /// How it is being brought to the leader's history, from the leader's word on until it acknowledges that it is there.
+    pub fn sync_mode(&self) -> Option<SyncMode> {
+        self.sync_mode.filter(|_| self.stage < Stage::Prepared)
     }
 
     /// The leader's epoch, once it is accepted.
@@ -174,7 +209,10 @@ impl Learner {
         self.heard_ms = now_ms;
         match self.stage {
             Stage::Introduced => self.on_first_packet(state, &packet, actions),
-            Stage::Awaiting => self.on_plan(state, &packet, actions),
+            Stage::Awaiting => {
+                self.on_plan(state, &packet, actions);
+                self.sync_mode = SyncMode::of(self.stage);
+            }
             Stage::Copying | Stage::Adopting | Stage::Prepared | Stage::Serving => {
                 return self.on_stream_packet(state, packet, actions);
             }

@@ -16,7 +16,7 @@ fn a_leader_without_a_quorum_may_give_up_when_a_voter_looks_again() {
     assert_eq!(looks(&mut world, 1, 300), [""; 0]);
     // An observer's troubles tell nothing.
     assert_eq!(looks(&mut world, 4, 301), [""; 0]);
-    assert_eq!(looks(&mut world, 1, 301), ["leave: NoQuorum"]);
+    assert_eq!(looks(&mut world, 1, 301), ["leave: DisloyalVoter"]);
     // A quorum has come: the others may look as long as they like.
     world.introduce(1, 1, true);
     assert_eq!(looks(&mut world, 2, 9999), [""; 0]);
