@@ -239,7 +239,7 @@ const DISTRIBUTIONS: [Distribution; 6] = [
 
 /// Tells every metric (`DefaultMetricsProvider#dump`).
 pub(crate) fn for_each(facts: &Facts<'_>, mut tell: impl FnMut(&str, Number)) {
-    let mut single = |(name, value): Single, tell: &mut dyn FnMut(&str, Number)| {
+    let single = |(name, value): Single, tell: &mut dyn FnMut(&str, Number)| {
         if let Some(value) = value(facts) {
             tell(name, value);
         }
