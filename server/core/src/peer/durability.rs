@@ -46,8 +46,14 @@ impl Durability {
     }
 
     /// Takes what is durable, one after the other.
+    ///
+    /// Of epochs only the last ones under way count. A server may have asked for the same ones twice, for one leader and two
+    /// connections to it: the first report says nothing of what was appended before the second (ZOOKEEPER-3911).
     pub(super) fn take(&mut self, through: WriteId) -> Option<Written> {
-        self.under_way.pop_front_if(|(write, _)| *write <= through).map(|(_, written)| written)
+        let (_, written) = self.under_way.pop_front_if(|(write, _)| *write <= through)?;
+        let is_outdated = matches!(written, Written::Epochs(_))
+            && self.under_way.iter().any(|(_, later)| matches!(later, Written::Epochs(_)));
+        Some(if is_outdated { Written::Nothing } else { written })
     }
 
     /// Whether something under way changes where the log ends.
@@ -63,6 +69,7 @@ impl Durability {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::zab::Epoch;
 
@@ -81,9 +88,16 @@ mod tests {
         assert_eq!(durability.take(WriteId(2)), Some(Written::Epochs(epochs)));
         assert_eq!(durability.take(WriteId(2)), None);
         assert_eq!(durability.take(WriteId(9)), Some(Written::Log(Zxid(8))));
+        for _ in 0..2 {
+            durability.begin(Written::Epochs(epochs));
+            durability.begin(Written::Log(Zxid(9)));
+        }
+        let taken = [(); 4].map(|()| durability.take(WriteId(99)).unwrap());
+        let log = Written::Log(Zxid(9));
+        assert_eq!(taken, [Written::Nothing, log, Written::Epochs(epochs), log]);
         durability.begin(Written::Replaced);
         assert!(durability.is_log_uncertain());
-        durability.take(WriteId(9));
+        durability.take(WriteId(99));
         assert!(!durability.is_log_uncertain());
     }
 }

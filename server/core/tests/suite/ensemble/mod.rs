@@ -9,5 +9,6 @@ mod reconfiguration;
 mod recorded;
 mod server;
 mod sessions;
+mod slow_disk;
 mod stories;
 mod turmoil;
