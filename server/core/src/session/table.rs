@@ -208,7 +208,7 @@ impl SessionTable {
     /// The session's end was asked for.
     pub fn set_closing(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.closing = true;
+            session.closing = !planted!(SessionClosedTwice);
         }
     }
 
@@ -254,10 +254,9 @@ impl SessionTable {
                         self.touch(id, timeout_ms, heard_ms);
                     }
                     _ => {
+                        self.set_closing(id);
                         if planted!(SessionClosedTwice) {
                             self.touch(id, 0, now_ms);
-                        } else {
-                            self.set_closing(id);
                         }
                         expired.push(id);
                     }
