@@ -111,7 +111,8 @@ fn main() -> ExitCode {
             let answered = load(seconds, clients, requests);
             let took = started.elapsed().as_secs_f64();
             let rate = seconds as f64 / took;
-            writeln!(out, "{seconds} simulated seconds with {answered} answers in {took:.2} s: {rate:.0} for one").map(|()| true)
+            writeln!(out, "{seconds} simulated seconds with {answered} answers in {took:.2} s: {rate:.0} for one")
+                .map(|()| true)
         }
         Command::Play { files, shows } => {
             drop(out);

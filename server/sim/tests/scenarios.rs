@@ -20,7 +20,7 @@ fn scenarios() -> Vec<(String, String)> {
 #[test]
 fn every_scenario_ends_as_it_should() {
     let scenarios = scenarios();
-    assert!(scenarios.len() >= 8);
+    assert!(scenarios.len() >= 80);
     let failed: Vec<String> = scenarios
         .iter()
         .filter_map(|(name, text)| play(text, false).failed.map(|failed| format!("{name}: {failed}")))
@@ -38,7 +38,29 @@ fn a_scenario_is_named_for_its_first_ticket_and_plays_the_same_twice() {
         let ticket = once.tickets.first().unwrap().to_lowercase();
         assert!(name.starts_with(&format!("{ticket}-")) && name.ends_with(".txt"), "{name}");
     }
-    assert!(hashes.len() >= 8, "each scenario is another one");
+    assert!(hashes.len() >= 80, "each scenario is another one");
+}
+
+/// Whoever says that it catches a mistake does, and every mistake that can be planted is caught by somebody.
+#[cfg(feature = "planted")]
+#[test]
+fn planted_mistakes_are_caught() {
+    use rookeeper_sim::{Mistake, plant};
+
+    let mut caught = BTreeSet::new();
+    for (name, text) in scenarios() {
+        for mistake in play(&text, false).catches {
+            let planted = Mistake::ALL.into_iter().find(|known| format!("{known:?}") == mistake);
+            assert!(planted.is_some(), "{name}: {mistake} is no mistake");
+            plant(planted);
+            assert!(play(&text, false).failed.is_some(), "{name} does not catch {mistake}");
+            plant(None);
+            caught.insert(mistake);
+        }
+    }
+    let missed: Vec<Mistake> =
+        Mistake::ALL.into_iter().filter(|mistake| !caught.contains(&format!("{mistake:?}"))).collect();
+    assert!(missed.is_empty(), "{missed:?}");
 }
 
 /// What must not happen is told, with its line.
@@ -50,7 +72,7 @@ fn a_scenario_that_goes_wrong_says_where() {
     assert!(failed("until 1 down within 100 ms\nend well").contains("within 100 ms"));
     assert_eq!(failed(""), "a scenario ends well, and says so");
     for (line, problem) in [
-        ("jump", "the line is too short"),
+        ("wipe", "the line is too short"),
         ("explode 1", "\"explode\" is no command"),
         ("crash 1 gladly", "\"gladly\" is too much"),
         ("hold NOTHING 1 -> 2", "\"NOTHING\" is no packet"),

@@ -47,6 +47,8 @@ pub(crate) struct Ledger {
     committed: Vec<Committed>,
     paths: BTreeMap<String, Path>,
     pub(crate) sessions: BTreeMap<SessionId, Life>,
+    /// Sessions may be known to their servers alone.
+    pub(crate) are_sessions_local: bool,
     by_request: BTreeMap<(SessionId, i32), usize>,
     /// Digests of the members' trees at a zxid.
     digests: BTreeMap<Zxid, i64>,

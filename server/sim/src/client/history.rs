@@ -17,12 +17,14 @@ const NODE_DELETED: i32 = 2;
 const DATA_CHANGED: i32 = 3;
 const CHILDREN_CHANGED: i32 = 4;
 
+const UNIMPLEMENTED: i32 = -6;
 const NO_NODE: i32 = -101;
+const NOT_READ_ONLY: i32 = -119;
 
 impl Client {
     pub(super) fn check_new_session(&self, ledger: &Ledger) -> Result<(), Failed> {
         ensure(
-            ledger.sessions.contains_key(&self.session),
+            ledger.sessions.contains_key(&self.session) || ledger.are_sessions_local || self.is_shown,
             "a session is agreed on before its client hears of it",
             || self.session,
         )
@@ -78,10 +80,15 @@ impl Client {
     ) -> Result<(), Failed> {
         let Pending { xid, op, floor } = pending;
         let zxid = header.zxid;
+        if header.error == UNIMPLEMENTED {
+            // It has no place in the order, and its connection ends.
+            return Ok(());
+        }
         self.see(zxid)?;
         self.check_watches(zxid, ledger)?;
         let who = format!("client {} at server {}, {op:?}", self.node, self.server);
-        if op.is_write() {
+        let is_refused = self.is_shown && header.error == NOT_READ_ONLY;
+        if op.is_write() && !is_refused {
             let committed = ledger.of_request(self.session, xid);
             let place = committed.map(|committed| committed.record.zxid);
             ensure(place == Some(zxid), "what is answered is committed", || {
@@ -100,7 +107,7 @@ impl Client {
         }
         let mut data = None;
         match &op {
-            Op::Sync => {
+            Op::Sync if !is_refused => {
                 ensure(zxid >= floor, "a sync sees all that was known before it", || format!("{who}: {zxid}, {floor}"))?
             }
             Op::Get { path, watch } | Op::Exists { path, watch } if header.error == 0 => {

@@ -87,6 +87,10 @@ pub(crate) struct Client {
     pub(crate) workload: Option<Workload>,
     /// It connects by itself.
     pub(crate) reconnects: bool,
+    /// A server that only shows its tree will do.
+    pub(crate) reads_only: bool,
+    /// Its server is such a one.
+    pub(crate) is_shown: bool,
     /// What it was told, for a scenario.
     pub(crate) answers: Vec<Answer>,
     pub(crate) fired: Vec<Fired>,
@@ -117,6 +121,8 @@ impl Client {
             heard_at: 0,
             sent_at: 0,
             reconnects: workload.is_some(),
+            reads_only: false,
+            is_shown: false,
             keeps_answers: workload.is_none(),
             workload,
             answers: Vec::new(),
@@ -149,7 +155,7 @@ impl Client {
             timeout_ms: self.wished_ms,
             session_id: self.session,
             password: Some(password.unwrap_or(&[0; PASSWORD_LEN])),
-            read_only: None,
+            read_only: self.reads_only.then_some(true),
         }
         .write_frame(&mut out);
         out.freeze()
@@ -207,6 +213,7 @@ impl Client {
             return Ok(None);
         }
         self.is_open = true;
+        self.is_shown = response.read_only == Some(true);
         if self.session == SessionId::NONE {
             (self.session, self.password) = (response.session_id, response.password);
             return self.check_new_session(ledger).map(|()| None);

@@ -8,18 +8,54 @@ use rookeeper_protocol::types::{Acl, CreateMode, OpCode, Zxid, write_acls};
 /// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Op {
-    Create { path: String, data: Bytes, mode: CreateMode },
-    Set { path: String, data: Bytes, version: i32 },
-    Delete { path: String, version: i32 },
-    Get { path: String, watch: bool },
-    Exists { path: String, watch: bool },
-    Children { path: String, watch: bool },
+    Create {
+        path: String,
+        data: Bytes,
+        mode: CreateMode,
+    },
+    Set {
+        path: String,
+        data: Bytes,
+        version: i32,
+    },
+    /// For everybody.
+    SetAcl {
+        path: String,
+        perms: i32,
+    },
+    Delete {
+        path: String,
+        version: i32,
+    },
+    Get {
+        path: String,
+        watch: bool,
+    },
+    Exists {
+        path: String,
+        watch: bool,
+    },
+    Children {
+        path: String,
+        watch: bool,
+    },
     Sync,
     Multi(Vec<Op>),
-    Check { path: String, version: i32 },
-    Reconfig { joining: Option<String>, leaving: Option<String> },
+    Check {
+        path: String,
+        version: i32,
+    },
+    Reconfig {
+        joining: Option<String>,
+        leaving: Option<String>,
+    },
     Ping,
-    SetWatches { since: Zxid, data: Vec<String>, exist: Vec<String>, child: Vec<String> },
+    SetWatches {
+        since: Zxid,
+        data: Vec<String>,
+        exist: Vec<String>,
+        child: Vec<String>,
+    },
     Close,
 }
 
@@ -28,6 +64,7 @@ impl Op {
         match self {
             Self::Create { .. } => OpCode::Create,
             Self::Set { .. } => OpCode::SetData,
+            Self::SetAcl { .. } => OpCode::SetAcl,
             Self::Delete { .. } => OpCode::Delete,
             Self::Get { .. } => OpCode::GetData,
             Self::Exists { .. } => OpCode::Exists,
@@ -48,6 +85,7 @@ impl Op {
             self,
             Self::Create { .. }
                 | Self::Set { .. }
+                | Self::SetAcl { .. }
                 | Self::Delete { .. }
                 | Self::Multi(_)
                 | Self::Reconfig { .. }
@@ -77,6 +115,11 @@ impl Op {
                 out.text(path);
                 out.buffer(Some(data));
                 out.int(*version);
+            }
+            Self::SetAcl { path, perms } => {
+                out.text(path);
+                write_acls(out, &[Acl { perms: *perms, id: Acl::open().id }]);
+                out.int(-1);
             }
             Self::Delete { path, version } | Self::Check { path, version } => {
                 out.text(path);

@@ -76,7 +76,7 @@ impl Cluster {
                 Kind::Learner(_) | Kind::Master(_) => self.on_leader_cargo(node, pipe, cargo),
                 Kind::Client => self.on_serving_cargo(node, pipe, cargo),
             }
-            if self.is_exact {
+            if self.is_exact && !self.gathering.contains(&node) {
                 self.pump(node);
             }
         }

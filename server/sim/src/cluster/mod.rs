@@ -77,6 +77,12 @@ pub(crate) struct Cluster {
     pub(crate) sick_disks: BTreeSet<i64>,
     /// Members that are to stay down until somebody starts them.
     pub(crate) kept_down: BTreeSet<i64>,
+    /// Members that take all that has come over a connection at once, and not each packet by itself.
+    pub(crate) gathering: BTreeSet<i64>,
+    /// Members whose pictures say that they are of an older zxid than they are, as those that Java's leaders write.
+    pub(crate) old_pictures: BTreeMap<i64, Zxid>,
+    /// Members that were sent such a picture, and where it really ended.
+    pub(crate) ahead: BTreeMap<i64, Zxid>,
     /// The packets that have arrived, in a scenario: from whom, where, what.
     pub(crate) delivered: Vec<(i64, i64, PacketType, Zxid)>,
     /// What went on between members, by kind, for reports.
@@ -107,6 +113,9 @@ impl Cluster {
             held_disks: BTreeMap::new(),
             sick_disks: BTreeSet::new(),
             kept_down: BTreeSet::new(),
+            gathering: BTreeSet::new(),
+            old_pictures: BTreeMap::new(),
+            ahead: BTreeMap::new(),
             delivered: Vec::new(),
             counts: BTreeMap::new(),
             known: Zxid::ZERO,

@@ -56,6 +56,10 @@ pub(crate) struct Settings {
     pub(crate) observer_sync: bool,
     /// Where a leader begins to count in its epoch.
     pub(crate) first_counter: u32,
+    /// localSessionsEnabled and localSessionsUpgradingEnabled.
+    pub(crate) local_sessions: LocalSessions,
+    /// readonlymode.enabled.
+    pub(crate) read_only_mode: bool,
     /// So many times in a thousand what is committed is not applied at once.
     pub(crate) lazy_permille: u64,
 }
@@ -73,6 +77,8 @@ impl Default for Settings {
             observer_masters: false,
             observer_sync: true,
             first_counter: 0,
+            local_sessions: LocalSessions::Disabled,
+            read_only_mode: false,
             lazy_permille: 0,
         }
     }
@@ -104,6 +110,8 @@ pub(crate) struct Process {
     pub(crate) table: Table,
     pub(crate) files: Files,
     pub(crate) serves: bool,
+    /// Clients that can do with that are shown the tree, and no more.
+    pub(crate) shows: bool,
     /// What it was at the output that was carried out last.
     pub(crate) role: PeerState,
     /// What was given to the disk, in order; so much of it is being written.
@@ -180,8 +188,8 @@ impl Member {
             observer_delay_ms: 200,
             observer_reconnect_delay_ms: 200,
             observer_masters: settings.observer_masters,
-            local_sessions: LocalSessions::Disabled,
-            read_only_mode: false,
+            local_sessions: settings.local_sessions,
+            read_only_mode: settings.read_only_mode,
             seed: self.id as u64 + self.life,
         }
     }
@@ -211,6 +219,7 @@ impl Member {
             table: Table::new(rules),
             files,
             serves: false,
+            shows: false,
             role: PeerState::Looking,
             writes: VecDeque::new(),
             writing: 0,

@@ -1,6 +1,6 @@
 //! What a process does for its clients.
 
-use rookeeper_core::client::{Phase, ReadView};
+use rookeeper_core::client::{Phase, ReadView, refusal};
 use rookeeper_core::peer::Input;
 use rookeeper_core::session::password_matches;
 use rookeeper_core::watch::ConnId;
@@ -20,7 +20,7 @@ impl Member {
     pub(crate) fn on_client(&mut self, pipe: PipeId) {
         if let Some(process) = &mut self.process {
             let conn = process.table.add(pipe);
-            if !process.serves {
+            if !process.serves && !process.shows {
                 process.table.end(conn);
             }
         }
@@ -70,23 +70,26 @@ impl Member {
     /// A new session, or one that comes back.
     fn shake_hands(&mut self, at: Micros, conn: ConnId, frame: &[u8]) {
         let now = self.now(at);
-        let Some(Process { peer, tree, table, serves, .. }) = &mut self.process else { return };
+        let Some(Process { peer, tree, table, serves, shows, .. }) = &mut self.process else { return };
         let request = ConnectRequest::read(&mut Reader::new(frame)).ok();
-        // A client that has seen more than there is here must go elsewhere.
-        let Some(request) = request.filter(|request| *serves && request.last_zxid_seen <= tree.last_zxid()) else {
+        let may_come = |request: &ConnectRequest<'_>| refusal(request, *shows, tree.last_zxid()).is_none();
+        let Some(request) = request.filter(|request| (*serves || *shows) && may_come(request)) else {
             return table.end(conn);
         };
         let timeout_ms = peer.pipeline().rules().clamp_timeout(request.timeout_ms);
         let Some(client) = table.clients.get_mut(&conn) else { return };
         let connection = &mut client.connection;
+        if *shows {
+            connection.serve_read_only();
+        }
         if request.session_id == SessionId::NONE {
             let session = peer.begin_session(now, timeout_ms, conn);
-            connection.establish(session, timeout_ms, None);
+            connection.establish(session, timeout_ms, request.read_only);
             let create = connection.create_session_request(now.monotonic_ms);
             return peer.submit(now, tree, [create]);
         }
         let session = request.session_id;
-        connection.establish(session, timeout_ms, None);
+        connection.establish(session, timeout_ms, request.read_only);
         if !password_matches(session, request.password) {
             connection.resumed(false);
             return table.touch(conn);

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use rookeeper_protocol::peer::PeerState;
+use rookeeper_protocol::types::ServerId;
 
 use super::parse::{Condition, Words, packet_type};
 use super::play::Stage;
@@ -70,6 +71,12 @@ fn of_member(words: &mut Words<'_>) -> Result<Condition, String> {
     let id = words.number()?;
     Ok(match words.next()? {
         "serves" => Condition::Serves(id),
+        "shows" => Condition::Shows(id),
+        "grants" => {
+            let path = words.next()?.to_owned();
+            words.need("=")?;
+            Condition::Grants(id, path, super::parse::perms(words)?)
+        }
         "down" => Condition::Down(id),
         "looks" => Condition::Is(id, "looks"),
         "follows" => Condition::Is(id, "follows"),
@@ -87,8 +94,10 @@ fn of_member(words: &mut Words<'_>) -> Result<Condition, String> {
         "flushed" => Condition::Flushed(id, words.zxid()?),
         "committed" => Condition::Committed(id, words.zxid()?),
         "applied" => Condition::Applied(id, words.zxid()?),
-        "votes" => Condition::Votes(id, Some(true)),
-        "listed" => Condition::Votes(id, None),
+        word @ ("votes" | "listed") => {
+            let at = if words.take("at") { Some(words.number()?) } else { None };
+            Condition::Votes { member: id, votes: word == "votes", at }
+        }
         "got" => {
             let packet = words.next()?;
             let packet = packet_type(packet).ok_or(format!("{packet:?} is no packet"))?;
@@ -114,6 +123,11 @@ impl Stage {
             Condition::Leader(None) => cluster.leader().is_some(),
             Condition::Leader(id) => cluster.leader() == *id,
             Condition::Serves(id) => cluster.serves(*id),
+            Condition::Shows(id) => process(id).is_some_and(|process| process.shows),
+            Condition::Grants(id, path, perms) => process(id).is_some_and(|process| {
+                let acl = process.tree.get(path).map(|znode| process.tree.acls().list(znode.acl));
+                acl.is_some_and(|acl| acl.iter().map(|acl| acl.perms).eq([*perms]))
+            }),
             Condition::Down(id) => process(id).is_none(),
             Condition::Is(id, role) => process(id).is_some_and(|process| role_of(process) == *role),
             Condition::Accepted(id, epoch) => zab(id).is_some_and(|zab| zab.epochs.accepted.0 == *epoch),
@@ -141,12 +155,12 @@ impl Stage {
                 let next = cluster.next_write(*id);
                 next.is_some() && kind.is_none_or(|kind| next == Some(kind))
             }
-            Condition::Votes(id, votes) => {
-                let leader = cluster.leader().and_then(|leader| process(&leader));
-                let active = leader.map(|process| process.peer.zab().membership.active());
+            Condition::Votes { member, votes, at } => {
+                let at = at.or_else(|| cluster.leader()).and_then(|at| process(&at));
+                let active = at.map(|process| process.peer.zab().membership.active());
                 active.is_some_and(|active| match votes {
-                    Some(_) => active.is_voter(rookeeper_protocol::types::ServerId(*id)),
-                    None => active.members.keys().any(|member| member.0 == *id),
+                    true => active.is_voter(ServerId(*member)),
+                    false => active.members.contains_key(&ServerId(*member)),
                 })
             }
             Condition::Equal => self.are_equal(),

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use bytes::Bytes;
+use rookeeper_core::session::LocalSessions;
 use rookeeper_protocol::peer::PacketType;
-use rookeeper_protocol::types::{CreateMode, Zxid};
+use rookeeper_protocol::types::{CreateMode, Perms, Zxid};
 
 use crate::client::Op;
 use crate::clock::Micros;
@@ -20,6 +21,8 @@ pub(crate) struct Script {
     pub(crate) tickets: Vec<String>,
     /// What went wrong, in a few sentences.
     pub(crate) story: String,
+    /// Planted mistakes that make it fail.
+    pub(crate) catches: Vec<String>,
     pub(crate) roles: Vec<(i64, bool)>,
     pub(crate) settings: Settings,
     pub(crate) steps: Vec<Step>,
@@ -48,6 +51,10 @@ pub(crate) enum Command {
     FillDisk(i64, u64),
     CureDisk(i64),
     JumpClock(i64, i64),
+    /// This server takes all that has come at once.
+    Gather(i64),
+    /// Pictures of this server say that they are of this zxid, and are newer.
+    DatePictures(i64, Zxid),
     Cut(Vec<(i64, i64)>),
     Isolate(i64),
     Heal,
@@ -71,10 +78,13 @@ pub(crate) enum Command {
 /// What a client is to do.
 #[derive(Debug, Clone)]
 pub(crate) enum ClientCommand {
-    Connect(i64, i32),
+    /// To a server, with this timeout; a server that only shows its tree will do.
+    Connect(i64, i32, bool),
     Ask(Op),
     /// Asks, and waits for the answer.
     Do(Op, Wanted),
+    /// Creates a znode and so many below it, a few in each transaction.
+    Fill(u32, String),
     HangUp,
 }
 
@@ -92,6 +102,10 @@ pub(crate) enum Condition {
     Not(Box<Condition>),
     Leader(Option<i64>),
     Serves(i64),
+    /// Shows its tree to those who can do with that.
+    Shows(i64),
+    /// The permissions that everybody has.
+    Grants(i64, String, i32),
     Down(i64),
     Is(i64, &'static str),
     Accepted(i64, u32),
@@ -104,7 +118,12 @@ pub(crate) enum Condition {
     OnTheWay(PacketType, i64, i64),
     Got(i64, PacketType, Option<Zxid>, Option<i64>),
     DiskWaits(i64, Option<WriteKind>),
-    Votes(i64, Option<bool>),
+    /// Whether a server votes, or is in the list at all, as this one knows the list; without one, the leader.
+    Votes {
+        member: i64,
+        votes: bool,
+        at: Option<i64>,
+    },
     Equal,
     Connected(String),
     Lost(String),
@@ -132,6 +151,7 @@ pub(crate) fn parse(text: &str) -> Result<Script, ScriptError> {
     let mut script = Script {
         tickets: Vec::new(),
         story: String::new(),
+        catches: Vec::new(),
         roles: vec![(1, true), (2, true), (3, true)],
         settings,
         steps: Vec::new(),
@@ -162,6 +182,7 @@ fn parse_line(script: &mut Script, number: usize, line: &str) -> Parsed<()> {
                 script.story.push_str(value);
                 script.story.push(' ');
             }
+            "catches" => script.catches.extend(value.split_whitespace().map(str::to_owned)),
             "servers" => script.roles = roles(value)?,
             "setting" => value.split_whitespace().try_for_each(|setting| set(&mut script.settings, setting))?,
             _ => return Err(format!("{key:?} is no heading")),
@@ -198,6 +219,14 @@ fn set(settings: &mut Settings, text: &str) -> Parsed<()> {
         }
         "observerMasters" => settings.observer_masters = value == "yes",
         "syncEnabled" => settings.observer_sync = value == "yes",
+        "localSessions" => {
+            settings.local_sessions = match value {
+                "yes" => LocalSessions::Enabled,
+                "upgradable" => LocalSessions::Upgradable,
+                _ => LocalSessions::Disabled,
+            };
+        }
+        "readOnlyMode" => settings.read_only_mode = value == "yes",
         "firstCounter" => settings.first_counter = number()? as u32,
         _ => return Err(format!("{key:?} is no setting")),
     }
@@ -332,6 +361,14 @@ fn command(words: &mut Words<'_>) -> Parsed<Command> {
             words.need("clock")?;
             Command::JumpClock(words.number()?, words.duration()? / 1000)
         }
+        "gather" => Command::Gather(words.number()?),
+        "date" => {
+            words.need("pictures")?;
+            let id = words.number()?;
+            words.need("back")?;
+            words.need("to")?;
+            Command::DatePictures(id, words.zxid()?)
+        }
         "cut" => Command::Cut(words.ways()?),
         "isolate" => Command::Isolate(words.number()?),
         "heal" => Command::Heal,
@@ -401,7 +438,7 @@ fn client_command(words: &mut Words<'_>) -> Parsed<ClientCommand> {
             words.need("to")?;
             let server = words.number()?;
             let timeout_us = if words.take("timeout") { words.duration()? } else { 20_000_000 };
-            ClientCommand::Connect(server, (timeout_us / 1000) as i32)
+            ClientCommand::Connect(server, (timeout_us / 1000) as i32, words.take("reading"))
         }
         "asks" => ClientCommand::Ask(op(words)?),
         "does" => {
@@ -412,6 +449,12 @@ fn client_command(words: &mut Words<'_>) -> Parsed<ClientCommand> {
                 true => Wanted::Data(Bytes::from(words.next()?.to_owned())),
             };
             ClientCommand::Do(op, wanted)
+        }
+        "makes" => {
+            let count = words.number()?;
+            words.need("znodes")?;
+            words.need("below")?;
+            ClientCommand::Fill(count, words.next()?.to_owned())
         }
         "hangs" => {
             words.need("up")?;
@@ -440,6 +483,11 @@ fn op(words: &mut Words<'_>) -> Parsed<Op> {
             let (path, data) = (path(words)?, data(words)?);
             Op::Set { path, data, version: version(words)? }
         }
+        "acl" => {
+            let path = path(words)?;
+            words.need("=")?;
+            Op::SetAcl { path, perms: perms(words)? }
+        }
         "delete" => Op::Delete { path: path(words)?, version: version(words)? },
         "check" => Op::Check { path: path(words)?, version: version(words)? },
         "get" => Op::Get { path: path(words)?, watch: words.take("watching") },
@@ -466,6 +514,15 @@ fn op(words: &mut Words<'_>) -> Parsed<Op> {
 
 fn data(words: &mut Words<'_>) -> Parsed<Bytes> {
     Ok(Bytes::from(if words.take("=") { words.next()?.to_owned() } else { "data".to_owned() }))
+}
+
+/// `rw`: some of the letters of `cdrwa`.
+pub(super) fn perms(words: &mut Words<'_>) -> Parsed<i32> {
+    let letters =
+        [('r', Perms::READ), ('w', Perms::WRITE), ('c', Perms::CREATE), ('d', Perms::DELETE), ('a', Perms::ADMIN)];
+    let bit = |letter: char| letters.iter().find(|(known, _)| *known == letter).map(|(_, bit)| *bit);
+    let word = words.next()?;
+    word.chars().try_fold(0, |perms, letter| Some(perms | bit(letter)?)).ok_or(format!("{word:?} are no permissions"))
 }
 
 fn version(words: &mut Words<'_>) -> Parsed<i32> {

@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
+use rookeeper_core::session::LocalSessions;
+use rookeeper_protocol::types::CreateMode;
 use rookeeper_storage::fs::Fault as DiskFault;
 
 use super::parse::{ClientCommand, Command, Condition, Script, Wanted, parse};
@@ -21,6 +24,9 @@ const ANSWER_US: Micros = 60_000_000;
 /// How long an ensemble may take to be whole again at the end.
 const RECOVERY_US: Micros = 300_000_000;
 
+/// Znodes that a client creates in one transaction when it makes many.
+const FILL_STEP: usize = 10;
+
 /// What came of a scenario.
 #[derive(Debug, Clone)]
 pub struct Played {
@@ -28,6 +34,8 @@ pub struct Played {
     pub tickets: Vec<String>,
     /// What went wrong there.
     pub story: String,
+    /// Mistakes that make it fail, by their names, where mistakes can be planted.
+    pub catches: Vec<String>,
     /// The step at which it did not go as it should, and why.
     pub failed: Option<String>,
     /// Everything that happened, as one number.
@@ -48,12 +56,13 @@ pub fn play(text: &str, shows: bool) -> Played {
         Ok(script) => script,
         Err(error) => {
             let failed = Some(error.to_string());
-            return Played { tickets: Vec::new(), story: String::new(), failed, hash: 0 };
+            return Played { tickets: Vec::new(), story: String::new(), catches: Vec::new(), failed, hash: 0 };
         }
     };
-    let Script { tickets, story, roles, settings, steps } = script;
+    let Script { tickets, story, catches, roles, settings, steps } = script;
     let mut cluster = Cluster::new(1, &roles, &settings, shows);
     cluster.is_exact = true;
+    cluster.zab.ledger.are_sessions_local = settings.local_sessions != LocalSessions::Disabled;
     cluster.network.delay = (STEP_US, STEP_US);
     cluster.network.split_permille = 0;
     let mut stage = Stage { cluster, names: BTreeMap::new(), tick_ms: settings.tick_ms, ended_well: false };
@@ -73,7 +82,7 @@ pub fn play(text: &str, shows: bool) -> Played {
     if failed.is_none() && !stage.ended_well {
         failed = Some("a scenario ends well, and says so".to_owned());
     }
-    Played { tickets, story, failed, hash: stage.cluster.trace.hash() }
+    Played { tickets, story, catches, failed, hash: stage.cluster.trace.hash() }
 }
 
 impl Stage {
@@ -105,6 +114,8 @@ impl Stage {
                     member.clock.jump(ms);
                 }
             }
+            Command::Gather(id) => drop(cluster.gathering.insert(id)),
+            Command::DatePictures(id, zxid) => drop(cluster.old_pictures.insert(id, zxid)),
             Command::Cut(ways) => cluster.network.cut.extend(ways),
             Command::Isolate(id) => {
                 let others: Vec<i64> = cluster.members.keys().copied().filter(|other| *other != id).collect();
@@ -191,10 +202,11 @@ impl Stage {
             }
         };
         match command {
-            ClientCommand::Connect(server, timeout_ms) => {
+            ClientCommand::Connect(server, timeout_ms, reads_only) => {
                 self.cluster.hang_up(node);
                 if let Some(client) = self.cluster.client(node) {
                     client.wish(timeout_ms);
+                    client.reads_only = reads_only;
                 }
                 self.cluster.connect(node, server);
                 Ok(())
@@ -207,6 +219,15 @@ impl Stage {
             ClientCommand::Do(op, wanted) => {
                 self.wait_for_session(name)?;
                 self.does(node, op, &wanted)
+            }
+            ClientCommand::Fill(count, parent) => {
+                self.wait_for_session(name)?;
+                self.does(node, create(parent.clone()), &Wanted::Fine)?;
+                let paths: Vec<String> = (1..=count).map(|number| format!("{parent}/{number}")).collect();
+                paths.chunks(FILL_STEP).try_for_each(|paths| {
+                    let parts = paths.iter().cloned().map(create).collect();
+                    self.does(node, Op::Multi(parts), &Wanted::Fine)
+                })
             }
             ClientCommand::HangUp => {
                 self.cluster.hang_up(node);
@@ -247,4 +268,8 @@ impl Stage {
         }
         run::settle(cluster, RECOVERY_US.max(self.tick_ms * 100_000)).map_err(|failed| failed.to_string())
     }
+}
+
+fn create(path: String) -> Op {
+    Op::Create { path, data: Bytes::from_static(b"data"), mode: CreateMode::Persistent }
 }
