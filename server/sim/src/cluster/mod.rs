@@ -18,7 +18,7 @@ use rookeeper_protocol::types::{ServerId, Zxid};
 use crate::checks::{Failed, Zab};
 use crate::client::Client;
 use crate::clock::Micros;
-use crate::member::{Member, Process, Settings};
+use crate::member::{Member, Picture, Process, Settings};
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::queue::{Event, Queue};
@@ -79,8 +79,9 @@ pub(crate) struct Cluster {
     pub(crate) kept_down: BTreeSet<i64>,
     /// Members that take all that has come over a connection at once, and not each packet by itself.
     pub(crate) gathering: BTreeSet<i64>,
-    /// Members whose pictures say that they are of an older zxid than they are, as those that Java's leaders write.
-    pub(crate) old_pictures: BTreeMap<i64, Zxid>,
+    /// Members that have begun a picture and end it when it is sent, as Java's do while others write: its beginning, and the
+    /// last znode of that.
+    pub(crate) begun: BTreeMap<i64, (Picture, String)>,
     /// Members that were sent such a picture, and where it really ended.
     pub(crate) ahead: BTreeMap<i64, Zxid>,
     /// The packets that have arrived, in a scenario: from whom, where, what.
@@ -114,7 +115,7 @@ impl Cluster {
             sick_disks: BTreeSet::new(),
             kept_down: BTreeSet::new(),
             gathering: BTreeSet::new(),
-            old_pictures: BTreeMap::new(),
+            begun: BTreeMap::new(),
             ahead: BTreeMap::new(),
             delivered: Vec::new(),
             counts: BTreeMap::new(),

@@ -143,12 +143,10 @@ impl Cluster {
                     return;
                 };
                 self.count("SNAP");
-                let said = self.old_pictures.get(&id).map_or(picture.zxid, |old| picture.zxid.min(*old));
-                if let (true, Some(learner)) = (said < picture.zxid, self.network.pipe(link.0).map(|pipe| pipe.ends[0]))
-                {
-                    self.ahead.insert(learner, picture.zxid);
+                if let (true, Some(pipe)) = (picture.zxid < picture.end, self.network.pipe(link.0)) {
+                    self.ahead.insert(pipe.ends[0], picture.end);
                 }
-                let end = Cargo::SnapshotEnd(said);
+                let end = Cargo::SnapshotEnd(picture.zxid);
                 self.send(link.0, 1, picture.pieces.into_iter().map(Cargo::Piece).chain([end]));
                 self.answer_later(id, Input::SnapshotSent { link });
             }
@@ -220,7 +218,11 @@ impl Cluster {
         let Some(process) = self.process(id) else { return };
         match process.files.picture() {
             Ok(picture) => {
-                let zxid = self.old_pictures.get(&id).map_or(picture.zxid, |old| picture.zxid.min(*old));
+                let picture = match self.begun.get(&id) {
+                    Some((begun, last)) => begun.ended_by(&picture, last),
+                    None => picture,
+                };
+                let zxid = picture.zxid;
                 if let Some(process) = self.process(id) {
                     process.pictures.insert(link.0, picture);
                 }

@@ -1,5 +1,6 @@
 //! A member's disk: storage's own log, image and installer over the doubles that forget what was not flushed.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
@@ -50,7 +51,45 @@ pub(crate) struct Piece {
 #[derive(Debug, Clone)]
 pub(crate) struct Picture {
     pub(crate) zxid: Zxid,
+    /// Where it really ended: behind its zxid if others wrote meanwhile.
+    pub(crate) end: Zxid,
     pub(crate) pieces: Vec<Rc<Piece>>,
+}
+
+impl Picture {
+    fn znodes(&self) -> impl Iterator<Item = &(String, Bytes)> {
+        self.pieces.iter().flat_map(|piece| &piece.znodes)
+    }
+
+    /// Whether a znode is in it.
+    pub(crate) fn shows(&self, path: &str) -> bool {
+        self.znodes().any(|(known, _)| known == path)
+    }
+
+    /// A picture that was begun when this one was made, and came to `last` then; the rest is as it was later. What came
+    /// below a znode that was passed already is missing, as behind `DataTree#serializeNode`.
+    pub(crate) fn ended_by(&self, later: &Self, last: &str) -> Self {
+        let mut znodes: Vec<(String, Bytes)> = Vec::new();
+        for znode in self.znodes() {
+            znodes.push(znode.clone());
+            if znode.0 == last {
+                break;
+            }
+        }
+        let passed: BTreeSet<String> = znodes.iter().map(|(path, _)| path.clone()).collect();
+        let known: BTreeSet<&String> = self.znodes().map(|(path, _)| path).collect();
+        let mut listed = passed.clone();
+        for (path, record) in later.znodes().skip_while(|(path, _)| path != last).skip(1) {
+            let parent = path.rsplit_once('/').map_or("/", |(parent, _)| if parent.is_empty() { "/" } else { parent });
+            if listed.contains(parent) && (!passed.contains(parent) || known.contains(path)) {
+                listed.insert(path.clone());
+                znodes.push((path.clone(), record.clone()));
+            }
+        }
+        let sessions = self.pieces.iter().flat_map(|piece| piece.sessions.iter().copied()).collect();
+        let pieces = vec![Rc::new(Piece { sessions, znodes })];
+        Self { zxid: self.zxid, end: later.zxid, pieces }
+    }
 }
 
 /// What the disk reports of a write.
@@ -287,7 +326,7 @@ impl Files {
     /// A picture of the image as it is.
     pub(crate) fn picture(&self) -> Result<Picture> {
         let mut transfer = self.store.image.transfer(&self.store.log.history(), TRANSFERS_MAX)?;
-        let mut picture = Picture { zxid: Zxid(transfer.zxid()), pieces: Vec::new() };
+        let mut picture = Picture { zxid: Zxid(transfer.zxid()), end: Zxid(transfer.zxid()), pieces: Vec::new() };
         loop {
             let mut piece = Piece::default();
             let more = transfer.next_piece(PIECE_BYTES, &mut |entry| {

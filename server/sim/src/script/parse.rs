@@ -53,8 +53,8 @@ pub(crate) enum Command {
     JumpClock(i64, i64),
     /// This server takes all that has come at once.
     Gather(i64),
-    /// Pictures of this server say that they are of this zxid, and are newer.
-    DatePictures(i64, Zxid),
+    /// A server begins its pictures now, up to this znode, and ends them when they are sent.
+    BeginPictures(i64, String),
     Cut(Vec<(i64, i64)>),
     Isolate(i64),
     Heal,
@@ -362,12 +362,11 @@ fn command(words: &mut Words<'_>) -> Parsed<Command> {
             Command::JumpClock(words.number()?, words.duration()? / 1000)
         }
         "gather" => Command::Gather(words.number()?),
-        "date" => {
+        "begin" => {
             words.need("pictures")?;
             let id = words.number()?;
-            words.need("back")?;
-            words.need("to")?;
-            Command::DatePictures(id, words.zxid()?)
+            words.need("through")?;
+            Command::BeginPictures(id, words.next()?.to_owned())
         }
         "cut" => Command::Cut(words.ways()?),
         "isolate" => Command::Isolate(words.number()?),

@@ -115,7 +115,7 @@ impl Stage {
                 }
             }
             Command::Gather(id) => drop(cluster.gathering.insert(id)),
-            Command::DatePictures(id, zxid) => drop(cluster.old_pictures.insert(id, zxid)),
+            Command::BeginPictures(id, last) => return self.begin_pictures(id, last),
             Command::Cut(ways) => cluster.network.cut.extend(ways),
             Command::Isolate(id) => {
                 let others: Vec<i64> = cluster.members.keys().copied().filter(|other| *other != id).collect();
@@ -169,6 +169,16 @@ impl Stage {
                 cluster.break_pipe(pipe);
             }
         }
+    }
+
+    fn begin_pictures(&mut self, id: i64, last: String) -> Result<(), String> {
+        let Some(process) = self.cluster.process(id) else { return Err("nobody is there".to_owned()) };
+        let picture = process.files.picture().map_err(|error| error.to_string())?;
+        if !picture.shows(&last) {
+            return Err(format!("{last} is not in the picture"));
+        }
+        self.cluster.begun.insert(id, (picture, last));
+        Ok(())
     }
 
     fn release_all(&mut self) {
