@@ -100,14 +100,11 @@ impl MemberThread {
 
     /// Runs until the machine has stopped, or a write fails. The sockets between servers are served on this thread too:
     /// what another server says wakes it, and nobody else.
-    pub(crate) fn run(mut self, runtime: &Runtime) {
-        if let Err(error) = runtime.block_on(self.work()) {
-            self.sockets.election.close();
-            self.shared.fail(&error.to_string());
-            return;
-        }
-        self.sockets.election.close();
-        if let Err(error) = self.disk.close() {
+    pub(crate) fn run(mut self, runtime: Runtime) {
+        let worked = runtime.block_on(self.work());
+        // All sockets close at once, so that the others need not wait for one who says nothing any more.
+        runtime.shutdown_background();
+        if let Err(error) = worked.and_then(|()| self.disk.close()) {
             self.shared.fail(&error.to_string());
         }
     }

@@ -37,11 +37,10 @@ pub(crate) struct ElectionSockets {
     pub(crate) keep_alive: bool,
 }
 
-/// The way to the task. It ends, with its port and its connections, when this is closed.
+/// The way to the task. It ends, with its port and its connections, with the runtime that it runs on.
 #[derive(Debug)]
 pub(crate) struct ElectionPort {
     events: mpsc::Sender<Event>,
-    task: AbortHandle,
 }
 
 /// What the task is told.
@@ -78,8 +77,8 @@ impl ElectionPort {
             tasks: JoinSet::new(),
             out: Vec::new(),
         };
-        let task = runtime.spawn(port.run(listeners, received)).abort_handle();
-        Ok(Self { events, task })
+        runtime.spawn(port.run(listeners, received));
+        Ok(Self { events })
     }
 
     /// Sends a notification. An election repeats itself: one that finds no room is dropped.
@@ -87,11 +86,6 @@ impl ElectionPort {
         if self.events.try_send(Event::Send { to, message }).is_err() {
             tracing::warn!("a notification for server {to} was dropped: too many are waiting");
         }
-    }
-
-    /// Closes the port and all connections at once, so that others hear that nobody is here.
-    pub(crate) fn close(&self) {
-        self.task.abort();
     }
 }
 

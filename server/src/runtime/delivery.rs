@@ -8,7 +8,7 @@ use rookeeper_core::pipeline::{Connections, Finished};
 use rookeeper_core::tree::Tree;
 use rookeeper_core::watch::{ConnId, WatchTable};
 use rookeeper_protocol::client::EventType;
-use rookeeper_protocol::types::{AclList, SessionId, Zxid};
+use rookeeper_protocol::types::{AclList, OpCode, SessionId, Zxid};
 
 use tokio::runtime::Handle;
 
@@ -98,7 +98,11 @@ impl Connections for Delivery<'_> {
 
     fn finished(&mut self, conn: ConnId, finished: &Finished<'_>, tree: &Tree, watches: &mut WatchTable) {
         let (rules, now_ms) = (&self.shared.connection_rules, self.now_ms);
-        self.shared.stats.update_latency.add(now_ms - finished.origin.received_ms);
+        let stats = &self.shared.stats;
+        // A `sync` changes nothing: Java counts it with the reads.
+        let is_read = finished.origin.op == OpCode::Sync;
+        let latency = if is_read { &stats.read_latency } else { &stats.update_latency };
+        latency.add(now_ms - finished.origin.received_ms);
         let mut access = Direct(watches);
         self.with(conn, |connection| {
             connection.finished(finished, &mut ReadView { tree, watches: &mut access, rules, now_ms });

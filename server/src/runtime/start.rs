@@ -234,7 +234,7 @@ impl Work {
                 let disk = MemberDisk::new(shared.clone(), log, image, epochs, installer, progress.clone(), seed);
                 let (shared, progress) = (shared.clone(), progress.clone());
                 let member = MemberThread::new(shared, disk, progress, sockets, files, runtime.clone());
-                spawn("member", move || member.run(&own))
+                spawn("member", move || member.run(own))
             }
         }
     }
