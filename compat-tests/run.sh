@@ -26,6 +26,8 @@ readonly CARGO_DENY=0.20.2
 # How often the crash test kills the server, and how long each fuzz target runs.
 export ROOKEEPER_CRASH_CYCLES=${ROOKEEPER_CRASH_CYCLES:-200}
 fuzz_seconds=${ROOKEEPER_FUZZ_SECONDS:-15}
+# How long the simulator runs seeds that nobody has run.
+sim_minutes=${ROOKEEPER_SIM_MINUTES:-2}
 
 # One profile for everything that needs RocksDB, so that it is compiled once.
 cargo_release=(--locked --release)
@@ -83,6 +85,22 @@ stage_unit() {
 
 stage_fuzz() { protocol/fuzz/run.sh "$fuzz_seconds"; }
 
+stage_sim() {
+    # Seeds that nobody has run: a failing one is told with the command that replays it. --seconds is as in the fixed ones.
+    local sim=(cargo run "${cargo_release[@]}" -q -p rookeeper-sim --) fresh=$(($(date +%s) * 1000))
+    {
+        cargo test "${cargo_release[@]}" -p rookeeper-sim --features planted --test planted
+        "${sim[@]}" play server/sim/scenarios/*.txt
+        "${sim[@]}" run --seeds 0..100 --seconds 30 --all
+        "${sim[@]}" run --seeds "$fresh.." --seconds 60 --minutes "$sim_minutes" --all
+    } 2>&1 | awk '
+        { print }
+        /^test result: / { p += $4; f += $6; told += 1 }
+        /^[0-9]+ passed, [0-9]+ failed/ { p += $1; f += $3; told += 1 }
+        # A part that tells nothing has died.
+        END { if (told < 4) f += 1; print p + 0 " passed, " f + 0 " failed"; exit f > 0 }'
+}
+
 # side_by_side ARGUMENT...: those programs of the side-by-side tests that cargo's arguments name.
 side_by_side() { cargo test "${cargo_quick[@]}" --no-fail-fast -p rookeeper-compat-tests "$@"; }
 
@@ -138,6 +156,7 @@ deny       15 check
 advisories  5 lines
 unit       35 cargo
 fuzz       15 lines
+sim        20 lines
 provision  20 check
 compare    20 cargo
 crash      15 cargo

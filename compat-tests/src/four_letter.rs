@@ -40,6 +40,41 @@ const KNOWN_METRICS: [&str; 11] = [
     "zk_max_client_response_size",
 ];
 
+/// Keys of `mntr` that have the same value on two members in the same place, after the same work.
+const SAME_MEMBER_METRICS: [&str; 31] = [
+    "zk_peer_state",
+    "zk_observer_master_id",
+    "zk_quorum_size",
+    "zk_learners",
+    "zk_synced_followers",
+    "zk_synced_non_voting_followers",
+    "zk_synced_observers",
+    "zk_pending_syncs",
+    "zk_min_proposal_size",
+    "zk_max_proposal_size",
+    "zk_last_proposal_size",
+    "zk_proposal_count",
+    "zk_commit_count",
+    "zk_learner_proposal_received_count",
+    "zk_learner_commit_received_count",
+    "zk_revalidate_count",
+    "zk_connection_revalidate_count",
+    "zk_quit_leading_due_to_disloyal_voter",
+    "zk_digest_mismatches_count",
+    "zk_stale_sessions_expired",
+    "zk_cnt_unavailable_time",
+    "zk_cnt_leader_unavailable_time",
+    "zk_cnt_follower_sync_time",
+    "zk_cnt_observer_sync_time",
+    "zk_cnt_quorum_ack_latency",
+    "zk_cnt_commit_propagation_latency",
+    "zk_cnt_proposal_latency",
+    "zk_cnt_propagation_latency",
+    "zk_cnt_updatelatency",
+    "zk_outstanding_changes_queued",
+    "zk_outstanding_changes_removed",
+];
+
 /// The reply to `word`, line by line.
 pub fn normalise(word: &str, reply: &str, view: &View) -> Vec<String> {
     let mut lines: Vec<String> = reply.split('\n').map(str::to_owned).collect();
@@ -179,11 +214,34 @@ fn dump(lines: &[String]) -> Vec<String> {
 }
 
 fn metrics(lines: &[String]) -> Vec<String> {
-    let value = |key: &str| lines.iter().find_map(|line| line.split_once('\t').filter(|(known, _)| *known == key));
-    let mut shown: Vec<_> = SAME_METRICS.iter().map(|key| format!("{:?}", value(key))).collect();
-    shown.extend(KNOWN_METRICS.iter().map(|key| format!("{key}: {}", value(key).is_some())));
+    let mut shown = values(lines, &SAME_METRICS);
+    shown.extend(KNOWN_METRICS.iter().map(|key| format!("{key}: {}", value(lines, key).is_some())));
     shown.extend(lines.iter().filter(|line| !line.is_empty() && !line.starts_with("zk_")).cloned());
     shown
+}
+
+fn value<'a>(lines: &'a [String], key: &str) -> Option<(&'a str, &'a str)> {
+    lines.iter().find_map(|line| line.split_once('\t').filter(|(known, _)| *known == key))
+}
+
+fn values(lines: &[String], keys: &[&str]) -> Vec<String> {
+    keys.iter().map(|key| format!("{key}: {:?}", value(lines, key).map(|(_, value)| value))).collect()
+}
+
+/// The reply of a member of an ensemble to `mntr`.
+pub fn member_metrics(reply: &str) -> Vec<String> {
+    let lines: Vec<_> = reply.split('\n').map(str::to_owned).collect();
+    let mut shown = metrics(&lines);
+    shown.extend(values(&lines, &SAME_MEMBER_METRICS));
+    // Whether a learner without data comes before or after the leader serves decides which of the two Java sends it.
+    let syncs = ["zk_diff_count", "zk_snap_count"].map(|key| value(&lines, key)?.1.parse::<u64>().ok());
+    shown.push(format!("synchronizations: {:?}", syncs.into_iter().sum::<Option<u64>>()));
+    shown
+}
+
+/// The names that a reply to `mntr` has, in its order.
+pub fn metric_names(reply: &str) -> Vec<String> {
+    reply.lines().filter_map(|line| line.split_once('\t')).map(|(name, _)| name.to_owned()).collect()
 }
 
 fn sort_between(lines: &mut [String], from: &str, to: &str) {

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -151,6 +151,16 @@ impl Server {
     /// Where its clients connect.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Clients find it elsewhere from now on: it was told so by others than its zoo.cfg.
+    pub fn moved(&mut self, address: SocketAddr) {
+        self.address = address;
+    }
+
+    /// The folder that is its own.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The folder with its data.

@@ -351,6 +351,7 @@ func ephemerals(conn *zk.Conn) {
 	owner, _ := open(10 * time.Second)
 	path := root(conn)
 	create(owner, path+"/e", "", zk.FlagEphemeral)
+	catchUp(conn, path)
 	_, _, gone, err := conn.ExistsW(path + "/e")
 	must(err)
 	owner.Close()

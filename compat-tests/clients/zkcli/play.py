@@ -44,7 +44,7 @@ MASKS = [
     (re.compile(r"^([cm]time = ).*"), r"\1<time>"),
     (re.compile(r"^(ephemeralOwner = )0x1[0-9a-f]{14,15}$"), r"\1<session>"),
     (re.compile(r"Session 0x[0-9a-f]+"), "Session <id>"),
-    (re.compile(r"127\.0\.0\.1:\d+"), "<server>"),
+    (re.compile(r"127\.0\.0\.1:\d+(:\d+)?"), "<server>"),
     (re.compile(r"^\tat .*"), None),
 ]
 

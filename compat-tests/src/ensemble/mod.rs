@@ -1,10 +1,12 @@
 //! Ensembles of real processes: members of either kind, from the same zoo.cfg files, on loopback or on hosts of their
 //! own, and everything that can happen to them.
 //!
+//! - [`dynamic`]: members that come, go and change, and the files that tell of them
 //! - [`network`]: hosts, cuts and slow links
 //! - [`picture`]: what a member has: all znodes and the digest, and whether others have the same
 //! - [`synchronized`]: whether a member got a DIFF, a TRUNC or a SNAP
 
+pub mod dynamic;
 pub mod network;
 pub mod picture;
 pub mod synchronized;
@@ -43,6 +45,8 @@ pub enum Mode {
 struct Member {
     role: Role,
     server: Server,
+    /// The ports for other members: of the learners, of elections.
+    ports: [u16; 2],
     paused: bool,
     own_disk: bool,
 }
@@ -89,7 +93,7 @@ impl Ensemble {
     /// Makes the folders of members, on hosts of a network or with ports on loopback, and starts none.
     pub fn prepare_with(kinds: &[(Kind, Role)], config: &Config, network: Option<Network>) -> Result<Self, String> {
         let mut config = config.clone();
-        let mut clients = Vec::new();
+        let mut places = Vec::new();
         for (id, (_, role)) in (1..).zip(kinds) {
             let (address, [client, peers, election]) = match &network {
                 Some(network) => (network.address(id), HOST_PORTS),
@@ -97,21 +101,35 @@ impl Ensemble {
             };
             let role = if *role == Role::Observer { ":observer" } else { "" };
             config = config.key(&format!("server.{id}"), &format!("{address}:{peers}:{election}{role}"));
-            clients.push(SocketAddr::from((address, client)));
+            places.push((SocketAddr::from((address, client)), [peers, election]));
         }
-        let mut members = Vec::new();
-        for (id, ((kind, role), address)) in (1..).zip(kinds.iter().zip(clients)) {
-            let config = match role {
-                Role::Observer => config.clone().key("peerType", "observer"),
-                Role::Participant => config.clone(),
-            };
-            let host = network.as_ref().map(|network| network.host(id));
-            let server = Server::prepare(*kind, &config, address, host)?;
-            std::fs::create_dir(server.data_folder()).map_err(|error| error.to_string())?;
-            write_id(&server, id)?;
-            members.push(Member { role: *role, server, paused: false, own_disk: false });
+        let mut ensemble = Self { members: Vec::new(), network };
+        for ((kind, role), (address, ports)) in kinds.iter().zip(places) {
+            ensemble.make_member(*kind, *role, &config, address, ports)?;
         }
-        Ok(Self { members, network })
+        Ok(ensemble)
+    }
+
+    /// Makes the folder of one more member, with its zoo.cfg.
+    fn make_member(
+        &mut self,
+        kind: Kind,
+        role: Role,
+        config: &Config,
+        address: SocketAddr,
+        ports: [u16; 2],
+    ) -> Result<u8, String> {
+        let id = u8::try_from(self.members.len() + 1).map_err(|error| error.to_string())?;
+        let config = match role {
+            Role::Observer => config.clone().key("peerType", "observer"),
+            Role::Participant => config.clone(),
+        };
+        let host = self.network.as_ref().map(|network| network.host(id));
+        let server = Server::prepare(kind, &config, address, host)?;
+        std::fs::create_dir(server.data_folder()).map_err(|error| error.to_string())?;
+        write_id(&server, id)?;
+        self.members.push(Member { role, server, ports, paused: false, own_disk: false });
+        Ok(id)
     }
 
     /// The numbers of all members.
