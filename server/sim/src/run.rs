@@ -168,7 +168,8 @@ pub(crate) fn settle(cluster: &mut Cluster, bound: Micros) -> Result<(), Failed>
     compare(cluster)
 }
 
-/// Three members with everything as it is without a configuration, so many clients with so many requests a second each, and no
+/// Three members as they are without a configuration, but with fewer records in memory, since all of them are looked at after
+/// each step; so many clients with so many requests a second each, and no
 /// faults: how much happens in so many seconds is for the caller to measure. Tells how many answers clients got.
 pub fn load(seconds: i64, clients: usize, requests_per_second: i64) -> u64 {
     let mut random = Random::new(1);
@@ -176,7 +177,7 @@ pub fn load(seconds: i64, clients: usize, requests_per_second: i64) -> u64 {
         roles: vec![(1, true), (2, true), (3, true)],
         clients,
         pause_us: 1_000_000 / requests_per_second.max(1),
-        settings: Settings::default(),
+        settings: Settings { commit_log_count: 100, ..Settings::default() },
     };
     let mut cluster = begin(&mut random, &shape, false);
     cluster.run(seconds * 1_000_000);

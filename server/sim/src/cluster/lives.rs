@@ -14,6 +14,9 @@ use crate::queue::Event;
 /// How long it takes until a process that its disk has ended is started again, in microseconds.
 const RESTART_US: (Micros, Micros) = (100_000, 5_000_000);
 
+/// How much later than what has come meanwhile the timers of a process ring that stood still, in microseconds.
+const TIMERS_LATE_US: Micros = 3_000;
+
 /// Calls of a batch of writes that a crash may hit.
 const CALLS_HIT: i64 = 12;
 
@@ -125,6 +128,12 @@ impl Cluster {
             return;
         }
         self.network.paused.remove(&id);
+        if !self.is_exact {
+            let timers_from = self.now + self.random.between(0, TIMERS_LATE_US);
+            if let Some(member) = self.members.get_mut(&id) {
+                member.timers_from = timers_from;
+            }
+        }
         self.network.unblock(self.now, &mut self.queue);
         self.let_disk_go(id);
     }

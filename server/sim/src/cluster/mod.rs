@@ -170,7 +170,7 @@ impl Cluster {
             .members
             .iter()
             .filter(|(id, _)| !self.network.paused.contains(id))
-            .filter_map(|(id, member)| Some((member.deadline?, *id)))
+            .filter_map(|(id, member)| Some((member.deadline?.max(member.timers_from), *id)))
             .min();
         let event_at = self.queue.next_at();
         let next = [event_at, timeout.map(|(at, _)| at)].into_iter().flatten().min().unwrap_or(Micros::MAX);

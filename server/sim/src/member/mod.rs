@@ -98,6 +98,8 @@ pub(crate) struct Member {
     pub(crate) life: u64,
     /// When the process wants to be told that time has passed.
     pub(crate) deadline: Option<Micros>,
+    /// Its timers ring no earlier: it has stood still, and hears first what has come meanwhile.
+    pub(crate) timers_from: Micros,
     pub(crate) settings: Settings,
 }
 
@@ -150,6 +152,7 @@ impl Member {
             process: None,
             life: 0,
             deadline: None,
+            timers_from: 0,
             settings: settings.clone(),
         }
     }
