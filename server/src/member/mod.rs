@@ -3,7 +3,7 @@
 //! ```text
 //!   clients' writes, packets, notifications, the clock --> inbox --> thread.rs: step, submit
 //!                                                                      |  outputs
-//!        sockets (crate::peers) <--- frames, snapshots ----------------+
+//!        dispatch.rs: frames and snapshots to the sockets (crate::peers), the lists of members
 //!        disk.rs: append, flush, epochs, cut, install -- what is durable, as inputs --> step
 //!        files.rs: the lists of members beside zoo.cfg
 //!                                                                      |  what is committed
@@ -14,6 +14,7 @@
 //! flushed, so that the disks of all members work at the same time.
 
 mod disk;
+mod dispatch;
 mod files;
 mod monitor;
 mod rules;

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use parking_lot::RwLock;
-use rookeeper_core::ensemble::EnsembleConfig;
+use rookeeper_core::ensemble::{EnsembleConfig, PeerAddress};
 use rookeeper_protocol::types::{HostPort, ServerId};
 
 /// The lists of members, as far as they tell where somebody is.
@@ -49,12 +49,28 @@ impl Addresses {
         self.of(server, |address| address.quorum())
     }
 
+    /// Where this server serves learners by the list in force.
+    pub(crate) fn own_learner_port(&self) -> Vec<HostPort> {
+        self.own(PeerAddress::quorum)
+    }
+
+    /// Where this server takes part in elections by the list in force.
+    pub(crate) fn own_election_port(&self) -> Vec<HostPort> {
+        self.own(PeerAddress::election)
+    }
+
+    fn own(&self, port: impl Fn(&PeerAddress) -> HostPort) -> Vec<HostPort> {
+        let lists = self.lists.read();
+        let own = lists.active.members.get(&self.my_id);
+        own.into_iter().flat_map(|member| &member.addresses).map(port).collect()
+    }
+
     /// Where a server's election port is.
     pub(crate) fn election_port(&self, server: ServerId) -> Vec<HostPort> {
         self.of(server, |address| address.election())
     }
 
-    fn of(&self, server: ServerId, port: impl Fn(&rookeeper_core::ensemble::PeerAddress) -> HostPort) -> Vec<HostPort> {
+    fn of(&self, server: ServerId, port: impl Fn(&PeerAddress) -> HostPort) -> Vec<HostPort> {
         let lists = self.lists.read();
         let mut found = Vec::new();
         for list in std::iter::once(&lists.active).chain(&lists.next) {

@@ -38,7 +38,7 @@ pub(crate) struct ElectionSockets {
 }
 
 /// The way to the task. It ends, with its port and its connections, with the runtime that it runs on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ElectionPort {
     events: mpsc::Sender<Event>,
 }
@@ -47,6 +47,7 @@ pub(crate) struct ElectionPort {
 #[derive(Debug)]
 enum Event {
     Send { to: ServerId, message: Bytes },
+    Listen { listeners: Vec<TcpListener> },
     Dialed { to: ServerId, stream: TcpStream },
     DialFailed { to: ServerId },
     Accepted { first: InitialMessage, stream: TcpStream, rest: BytesMut },
@@ -75,10 +76,18 @@ impl ElectionPort {
             open: BTreeMap::new(),
             next_link: 1,
             tasks: JoinSet::new(),
+            accepting: Vec::new(),
+            strangers: Arc::new(Semaphore::new(STRANGERS_MAX)),
             out: Vec::new(),
         };
         runtime.spawn(port.run(listeners, received));
         Ok(Self { events })
+    }
+
+    /// Listens somewhere else from now on; connections that stand stay.
+    pub(crate) async fn listen(&self, listeners: Vec<std::net::TcpListener>) -> io::Result<()> {
+        let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?;
+        self.events.send(Event::Listen { listeners }).await.map_err(io::Error::other)
     }
 
     /// Sends a notification. An election repeats itself: one that finds no room is dropped.
@@ -114,15 +123,16 @@ struct Port {
     next_link: u64,
     /// All tasks of connections: they end with this one.
     tasks: JoinSet<()>,
+    /// Those of them that listen.
+    accepting: Vec<AbortHandle>,
+    /// Room for connections that have not said who they are.
+    strangers: Arc<Semaphore>,
     out: Vec<LinkOutput>,
 }
 
 impl Port {
     async fn run(mut self, listeners: Vec<TcpListener>, mut received: mpsc::Receiver<Event>) {
-        let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
-        for listener in listeners {
-            self.tasks.spawn(accept(listener, strangers.clone(), self.sockets, self.events.clone()));
-        }
+        self.listen(listeners);
         loop {
             let deadline = self.links.next_deadline_ms().map(|at_ms| self.shared.clock.instant_at(at_ms));
             let due = async {
@@ -143,9 +153,19 @@ impl Port {
         }
     }
 
+    /// Accepts connections here, and nowhere else any more.
+    fn listen(&mut self, listeners: Vec<TcpListener>) {
+        self.accepting.drain(..).for_each(|task| task.abort());
+        for listener in listeners {
+            let accept = accept(listener, self.strangers.clone(), self.sockets, self.events.clone());
+            self.accepting.push(self.tasks.spawn(accept));
+        }
+    }
+
     fn on_event(&mut self, event: Event) {
         let now_ms = self.shared.clock.monotonic_ms();
         match event {
+            Event::Listen { listeners } => self.listen(listeners),
             Event::Send { to, message } => self.links.send(now_ms, to, message, &mut self.out),
             Event::Dialed { to, stream } => {
                 let link = self.register(stream, BytesMut::new());

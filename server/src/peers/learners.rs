@@ -14,6 +14,7 @@ use rookeeper_core::zab::LearnerLink;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
 use super::limits::{EXHAUSTED_PAUSE, LEARNERS_MAX, READ_BYTES};
 use super::outgoing::Outgoing;
@@ -45,13 +46,20 @@ pub(crate) struct LearnerPort {
     shared: Arc<Shared>,
     links: Mutex<BTreeMap<LearnerLink, Arc<Outgoing<Job>>>>,
     next_link: AtomicU64,
+    accepting: Mutex<Vec<(Guests, AbortHandle)>>,
     /// A learner that reads nothing for so long is given up: `initLimit`.
     patience: Duration,
 }
 
 impl LearnerPort {
     pub(crate) fn new(shared: Arc<Shared>, patience: Duration) -> Arc<Self> {
-        Arc::new(Self { shared, links: Mutex::default(), next_link: AtomicU64::new(1), patience })
+        Arc::new(Self {
+            shared,
+            links: Mutex::default(),
+            next_link: AtomicU64::new(1),
+            accepting: Mutex::default(),
+            patience,
+        })
     }
 
     /// Serves those who come to this listener.
@@ -63,8 +71,19 @@ impl LearnerPort {
     ) -> io::Result<()> {
         let _entered = runtime.enter();
         let listener = TcpListener::from_std(listener)?;
-        runtime.spawn(self.clone().accept(listener, guests));
+        let task = runtime.spawn(self.clone().accept(listener, guests)).abort_handle();
+        self.accepting.lock().push((guests, task));
         Ok(())
+    }
+
+    /// Accepts nobody of these any more; connections that stand stay.
+    pub(crate) fn stop_listening(&self, guests: Guests) {
+        self.accepting.lock().retain(|(of, task)| {
+            if *of == guests {
+                task.abort();
+            }
+            *of != guests
+        });
     }
 
     /// Sends frames to a learner; nothing happens if it is gone.
