@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the images and runs them: the server by itself, and the zkCli.sh suite against it from a second container.
+# Builds the images and runs them: the server by itself, the zkCli.sh suite against it from a second container, an ensemble
+# of three, and one with a member of Apache ZooKeeper.
 #
 #   docker/test.sh          the last line counts what was checked; where no daemon can run, it is skipped and says why
 #
@@ -19,7 +20,8 @@ readonly DEADLINE_SECONDS=90
 work=$(mktemp -d "${TMPDIR:-/tmp}/rookeeper-docker.XXXXXX")
 # Names of its own, so that what else the daemon holds is left alone.
 project=rookeeper-test-$$
-export ROOKEEPER_IMAGE=$project ROOKEEPER_COMPAT_IMAGE=$project-compat ROOKEEPER_PORT=0
+export ROOKEEPER_IMAGE=$project ROOKEEPER_COMPAT_IMAGE=$project-compat
+export ROOKEEPER_PORT=0 ROOKEEPER_PORT_2=0 ROOKEEPER_PORT_3=0
 daemon=
 passed=0 failed=0
 
@@ -43,7 +45,7 @@ skip() {
 
 cleanup() {
     if [ -n "${DOCKER_READY:-}" ]; then
-        compose down --volumes --timeout 1 >/dev/null 2>&1
+        { compose down --volumes --timeout 1; ours down --volumes --timeout 1; mixed down --volumes --timeout 1; } >/dev/null 2>&1
         docker image rm -f "$project" "$project-compat" "$project-base" "$project-compat-base" >/dev/null 2>&1
     fi
     if [ -n "$daemon" ]; then
@@ -57,11 +59,16 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-compose() {
-    local command=(docker compose)
+# composed PROJECT ARGUMENT...: the plugin, or the program that came before it.
+composed() {
+    local command=(docker compose) name=$1
+    shift
     docker compose version >/dev/null 2>&1 || command=(docker-compose)
-    "${command[@]}" -p "$project" -f "$here/compose.yaml" -f "$here/compat/compose.yaml" "$@"
+    "${command[@]}" -p "$name" "$@"
 }
+compose() { composed "$project" -f "$here/compose.yaml" -f "$here/compat/compose.yaml" "$@"; }
+ours() { composed "$project-ours" -f "$here/ensemble.yaml" "$@"; }
+mixed() { composed "$project-mixed" -f "$here/ensemble.yaml" -f "$here/compat/mixed.yaml" "$@"; }
 
 # until_true COMMAND...: polls it, up to the deadline.
 until_true() {
@@ -172,4 +179,34 @@ stops() {
     [ "$code" = 0 ] && [ $((SECONDS - began)) -le 5 ]
 }
 check 'it ends in order when it is stopped' stops
+
+# ensemble COMPOSE NAME: three members lose the third one, and get it back.
+ensemble() {
+    local run=$1 name=$2 network=$project-${1}_default
+    health() { docker inspect -f '{{.State.Health.Status}}' "$("$run" ps -q "$1")"; }
+    all_healthy() {
+        local member
+        for member in member-1 member-2 member-3; do [ "$(health $member)" = healthy ] || return 1; done
+    }
+    # zkcli MEMBER COMMAND...: from another container.
+    zkcli() {
+        local member=$1
+        shift
+        docker run --rm --network "$network" "$project-compat" \
+            compat-tests/provision/zkcli.sh -server "$member:2181" "$@" </dev/null
+    }
+    has() { zkcli "$1" get "$2" | tee /dev/stderr | grep -q "$3"; }
+    check "$name: Compose starts three members" "$run" up -d --no-build
+    check "$name: they get healthy" until_true all_healthy
+    check "$name: a znode is created with one member" zkcli member-1 create /one 'by three'
+    check "$name: and read with another" has member-3 /one 'by three'
+    check "$name: one member is killed" "$run" kill -s KILL member-3
+    check "$name: the others take a write" zkcli member-2 create /two 'by two'
+    check "$name: it is started again" "$run" up -d --no-build member-3
+    check "$name: it gets healthy" until_true all_healthy
+    check "$name: it has what it missed" has member-3 /two 'by two'
+    "$run" down --volumes --timeout 1 >/dev/null 2>&1
+}
+ensemble ours 'three members'
+ensemble mixed 'two members and Apache ZooKeeper'
 summary
