@@ -65,21 +65,23 @@ fn to_wall_ms(shared: &Shared) -> i64 {
 
 /// What is told of sessions (`SessionTracker#dumpSessions`).
 fn sessions(shared: &Shared) -> String {
-    let (tracks, has_local, is_read_only) = {
+    let (is_in_charge, has_local) = {
         let machine = shared.machine.lock();
-        let is_read_only = machine.is_read_only();
-        // A learner leaves it to its leader to count the time.
-        (machine.is_in_charge(), machine.pipeline().has_local_sessions() || is_read_only, is_read_only)
+        let pipeline = machine.pipeline();
+        // A read-only server has some without the switch, if clients have come.
+        let has_local = pipeline.has_local_sessions() || !pipeline.local_sessions.is_empty();
+        (machine.is_in_charge(), has_local)
     };
     let mut text = "SessionTracker dump:\n".to_owned();
     if has_local {
         let _ = write!(text, "Local Session {}", buckets(shared, |pipeline| &pipeline.local_sessions));
     }
-    match tracks && !is_read_only {
+    match is_in_charge {
         true => {
             let global = if has_local { "Global " } else { "" };
             let _ = write!(text, "{global}Session {}", buckets(shared, |pipeline| &pipeline.sessions));
         }
+        // A learner leaves it to its leader to count the time.
         false => text.push_str(&timeouts(shared)),
     }
     text

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 
 use rookeeper_core::zab::leader::ProposalSizes;
+use rookeeper_protocol::types::Zxid;
 use rookeeper_storage::DATA_FOLDER;
 
 use super::{java_text, monitor, version};
@@ -23,9 +24,16 @@ pub(super) fn heading(shared: &Shared) -> String {
 /// What else `srvr` tells, and `stat` behind the clients (`ServerStats#toString`, `StatCommand`).
 pub(super) fn numbers(shared: &Shared) -> String {
     let stats = &shared.stats;
+    let (mode, leader, begin) = {
+        let machine = shared.machine.lock();
+        let peer = machine.member();
+        let leader = peer.and_then(|peer| peer.leader_figures(shared.clock.now()));
+        (machine.mode(), leader, leader.and(peer).map(|peer| peer.epochs().current.start()))
+    };
     let (zxid, znodes) = {
         let tree = shared.tree.read();
-        (tree.last_zxid(), tree.node_count())
+        // A leader's epoch has begun before its first transaction.
+        (tree.last_zxid().max(begin.unwrap_or(Zxid::ZERO)), tree.node_count())
     };
     let mut text = String::new();
     let mut line = |name: &str, value: &dyn std::fmt::Display| {
@@ -40,10 +48,6 @@ pub(super) fn numbers(shared: &Shared) -> String {
     line("Connections", &shared.connections.len());
     line("Outstanding", &shared.in_flight.load(Relaxed));
     line("Zxid", &format_args!("{:#x}", zxid.0));
-    let (mode, leader) = {
-        let machine = shared.machine.lock();
-        (machine.mode(), machine.member().and_then(|peer| peer.leader_figures(shared.clock.now())))
-    };
     line("Mode", &mode);
     line("Node count", &znodes);
     if let Some(leader) = leader {

@@ -1,3 +1,5 @@
+//! What a member counts and measures.
+
 use super::*;
 
 fn at(ms: i64) -> Now {
