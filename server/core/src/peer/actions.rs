@@ -41,7 +41,7 @@ impl Peer {
             }
             Action::ReceiveSnapshot(zxid) => {
                 if let Role::Learning(learner) = &self.role {
-                    self.outbox.receive_snapshot(learner.dial(), zxid);
+                    self.outbox.receive_snapshot(learner.dial(), zxid, &mut self.durability);
                 }
             }
             Action::InstallSnapshot => {

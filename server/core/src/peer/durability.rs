@@ -28,6 +28,8 @@ pub(super) enum Written {
 pub(super) struct Durability {
     last: WriteId,
     under_way: VecDeque<(WriteId, Written)>,
+    /// What comes behind this write belongs behind a snapshot that is being received.
+    receives_behind: Option<WriteId>,
 }
 
 impl Durability {
@@ -36,6 +38,28 @@ impl Durability {
         self.last = WriteId(self.last.0 + 1);
         self.under_way.push_back((self.last, written));
         self.last
+    }
+
+    /// From now on the log is that behind a snapshot, until that takes its place or is dropped.
+    pub(super) fn receive(&mut self) {
+        self.receives_behind = Some(self.last);
+    }
+
+    /// The snapshot takes the place of everything.
+    pub(super) fn install(&mut self) -> WriteId {
+        self.receives_behind = None;
+        self.begin(Written::Replaced)
+    }
+
+    /// The snapshot is dropped, and what was written behind it says nothing of the log that is there.
+    pub(super) fn drop_received(&mut self) -> WriteId {
+        if let Some(behind) = self.receives_behind.take() {
+            let is_behind =
+                |(write, written): &&mut (WriteId, Written)| *write > behind && matches!(written, Written::Log(_));
+            let logged = self.under_way.iter_mut().filter(is_behind);
+            logged.for_each(|(_, written)| *written = Written::Nothing);
+        }
+        self.begin(Written::Nothing)
     }
 
     /// The last write, of the log, got longer before it was handed out.
@@ -95,9 +119,21 @@ mod tests {
         let taken = [(); 4].map(|()| durability.take(WriteId(99)).unwrap());
         let log = Written::Log(Zxid(9));
         assert_eq!(taken, [Written::Nothing, log, Written::Epochs(epochs), log]);
-        durability.begin(Written::Replaced);
+        durability.install();
         assert!(durability.is_log_uncertain());
         durability.take(WriteId(99));
         assert!(!durability.is_log_uncertain());
+    }
+
+    #[test]
+    fn what_was_written_behind_a_dropped_snapshot_is_no_part_of_the_log() {
+        let mut durability = Durability::default();
+        durability.begin(Written::Log(Zxid(5)));
+        durability.receive();
+        durability.begin(Written::Log(Zxid(9)));
+        durability.drop_received();
+        durability.begin(Written::Log(Zxid(6)));
+        let taken = [(); 4].map(|()| durability.take(WriteId(99)).unwrap());
+        assert_eq!(taken, [Written::Log(Zxid(5)), Written::Nothing, Written::Nothing, Written::Log(Zxid(6))]);
     }
 }

@@ -54,17 +54,18 @@ impl Outbox {
         self.push_write(Output::Truncate { write, keep });
     }
 
-    pub(super) fn receive_snapshot(&mut self, dial: DialId, zxid: Zxid) {
+    pub(super) fn receive_snapshot(&mut self, dial: DialId, zxid: Zxid, durability: &mut Durability) {
+        durability.receive();
         self.push_write(Output::ReceiveSnapshot { dial, zxid });
     }
 
     pub(super) fn install_snapshot(&mut self, durability: &mut Durability) {
-        let write = durability.begin(Written::Replaced);
+        let write = durability.install();
         self.push_write(Output::InstallSnapshot { write });
     }
 
     pub(super) fn drop_snapshot(&mut self, durability: &mut Durability) {
-        let write = durability.begin(Written::Nothing);
+        let write = durability.drop_received();
         self.push_write(Output::DropSnapshot { write });
     }
 
