@@ -56,7 +56,9 @@ impl Ensemble {
     /// Clients of a member are expected at another, free port from now on.
     pub fn moves_clients(&mut self, id: u8) -> Result<(), String> {
         let address = (Ipv4Addr::LOCALHOST, free_port()?).into();
-        self.member(id).server.moved(address);
+        let member = self.member(id);
+        member.left.push(member.server.address().port());
+        member.server.moved(address);
         Ok(())
     }
 
@@ -69,10 +71,15 @@ impl Ensemble {
         for entry in std::fs::read_dir(server.folder()).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if !name.starts_with("zoo.cfg") {
+            if !name.starts_with("zoo.cfg") || name.ends_with(".tmp") {
                 continue;
             }
-            let text = std::fs::read_to_string(entry.path()).map_err(failed)?;
+            let text = match std::fs::read_to_string(entry.path()) {
+                Ok(text) => text,
+                // It was replaced or removed meanwhile.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(failed(error)),
+            };
             let mut lines: Vec<_> = self.named(&text).lines().map(str::to_owned).collect();
             lines.sort_unstable();
             files.insert(name, lines.join("\n"));
@@ -88,6 +95,9 @@ impl Ensemble {
             let client = member.server.address().port();
             for (port, name) in [(peers, "peers"), (election, "election"), (client, "client")] {
                 text = text.replace(&port.to_string(), &format!("{name}{id}"));
+            }
+            for (number, port) in member.left.iter().enumerate() {
+                text = text.replace(&port.to_string(), &format!("left{id}.{number}"));
             }
             text = text.replace(&*member.server.folder().to_string_lossy(), &format!("folder{id}"));
         }

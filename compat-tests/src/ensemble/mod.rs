@@ -47,6 +47,8 @@ struct Member {
     server: Server,
     /// The ports for other members: of the learners, of elections.
     ports: [u16; 2],
+    /// Ports where clients found it before.
+    left: Vec<u16>,
     paused: bool,
     own_disk: bool,
 }
@@ -128,7 +130,7 @@ impl Ensemble {
         let server = Server::prepare(kind, &config, address, host)?;
         std::fs::create_dir(server.data_folder()).map_err(|error| error.to_string())?;
         write_id(&server, id)?;
-        self.members.push(Member { role, server, ports, paused: false, own_disk: false });
+        self.members.push(Member { role, server, ports, left: Vec::new(), paused: false, own_disk: false });
         Ok(id)
     }
 
