@@ -140,6 +140,27 @@ fn members(kind: Kind) -> Vec<Said> {
     said
 }
 
+/// Sessions of both kinds on both kinds of servers: a session that makes an ephemeral znode becomes the ensemble's.
+fn local_sessions(kind: Kind) -> Vec<Said> {
+    let config = usual().key("localSessionsEnabled", "true").key("localSessionsUpgradingEnabled", "true");
+    let mut ensemble = ok(Ensemble::prepare_with(&[(kind, Role::Participant); 2], &config, None));
+    ok(ensemble.launch_all());
+    let leader = ok(ensemble.settle());
+    let roles = [(leader, "leader"), (3 - leader, "follower")];
+    let mut clients = Vec::new();
+    for (index, (id, _)) in [0, 1].into_iter().flat_map(|_| roles).enumerate() {
+        let mut client = ok(ControlClient::connect(ensemble.address(id)));
+        let flags = if index < 2 { EPHEMERAL } else { 0 };
+        assert_eq!(ok(client.call(&make_as(format!("/of{index}"), flags))).0, 0);
+        clients.push(client);
+    }
+    for client in &mut clients {
+        assert_eq!(ok(client.call(&sync("/"))).0, 0);
+    }
+    let sessions: Vec<_> = clients.iter().map(ControlClient::session).collect();
+    roles.iter().flat_map(|(id, role)| ask(&ensemble, *id, role, &sessions)).collect()
+}
+
 /// Lines that differ, as a report.
 fn difference(java: &[Said], ours: &[Said]) -> String {
     let mut text = String::new();
@@ -177,6 +198,11 @@ fn compare(what: fn(Kind) -> Vec<Said>) {
 #[test]
 fn members_say_what_javas_say() {
     compare(members);
+}
+
+#[test]
+fn members_tell_local_sessions_from_others() {
+    compare(local_sessions);
 }
 
 #[test]
