@@ -79,7 +79,10 @@ impl Play {
         let error = hex(frame.get(12..HEADER).unwrap_or_default());
         let body = frame.get(HEADER..).unwrap_or_default();
         let body = if shows_body { hex(body) } else { format!("{} bytes", body.len()) };
-        self.say(&format!("{} {}", request.op, request.label), format!("number {}, error {error}, {body}", hex(&frame[..4])));
+        self.say(
+            &format!("{} {}", request.op, request.label),
+            format!("number {}, error {error}, {body}", hex(&frame[..4])),
+        );
         Ok(())
     }
 
