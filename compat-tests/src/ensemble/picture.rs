@@ -10,7 +10,7 @@ use rookeeper_protocol::types::{OpCode, Stat};
 use super::Ensemble;
 use crate::control::ControlClient;
 use crate::request::{set, sync};
-use crate::server::{Kind, PATIENCE, POLL};
+use crate::server::{Kind, PATIENCE, POLL, Server};
 use crate::view::hex;
 
 /// Length of a reply's header.
@@ -141,22 +141,28 @@ impl Ensemble {
     }
 
     fn expect_no_mismatch(&self, id: u8) -> Result<(), String> {
-        match metric(&self.server(id).ask("mntr").unwrap_or_default(), "zk_digest_mismatches_count") {
-            Some(0) => Ok(()),
-            other => Err(self.server(id).broken(&format!("tells of digests that differ: {other:?}"))),
-        }
+        let count = self.wait_for(id, "how many digests differed", |server| {
+            metric(&server.ask("mntr")?, "zk_digest_mismatches_count")
+        })?;
+        if count == 0 { Ok(()) } else { Err(self.server(id).broken(&format!("tells of {count} digests that differ"))) }
     }
 
     fn digest(&self, id: u8, zxid: i64) -> Result<String, String> {
-        let end = Instant::now() + PATIENCE;
         let key = format!("{zxid:x}: ");
+        self.wait_for(id, &format!("the digest at {zxid:#x}"), |server| {
+            server.ask("hash")?.lines().find_map(|line| line.strip_prefix(&key)).map(str::to_owned)
+        })
+    }
+
+    /// Asks a member until it tells; a busy one may not answer at once.
+    fn wait_for<T>(&self, id: u8, what: &str, ask: impl Fn(&Server) -> Option<T>) -> Result<T, String> {
+        let end = Instant::now() + PATIENCE;
         loop {
-            let reply = self.server(id).ask("hash").unwrap_or_default();
-            if let Some(digest) = reply.lines().find_map(|line| line.strip_prefix(&key)) {
-                return Ok(digest.to_owned());
+            if let Some(told) = ask(self.server(id)) {
+                return Ok(told);
             }
             if Instant::now() > end {
-                return Err(self.server(id).broken(&format!("tells no digest at {zxid:#x}, but {reply:?}")));
+                return Err(self.server(id).broken(&format!("does not tell {what}")));
             }
             std::thread::sleep(POLL);
         }
