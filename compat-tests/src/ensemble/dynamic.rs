@@ -38,6 +38,15 @@ impl Ensemble {
         self.make_member(kind, role, &config.key(&own, &specification(role, address, ports)), address, ports)
     }
 
+    /// Adds a key to the zoo.cfg of one member, which finds it at its next start.
+    pub fn configure(&self, id: u8, key: &str, value: &str) -> Result<(), String> {
+        use std::io::Write;
+        let server = self.server(id);
+        let file = std::fs::OpenOptions::new().append(true).open(server.folder().join("zoo.cfg"));
+        let written = file.and_then(|mut file| writeln!(file, "{key}={value}"));
+        written.map_err(|error| server.broken(&format!("has no zoo.cfg that can be written: {error}")))
+    }
+
     /// The line of a member with which it joins, or becomes what it is from now on.
     pub fn line(&self, id: u8) -> String {
         format!("server.{id}={}", self.specification(id))
