@@ -36,8 +36,6 @@ pub struct EnsembleLimits {
     pub notification_interval_ms_min: i32,
     /// `fastleader.maxNotificationInterval`, ms.
     pub notification_interval_ms_max: i32,
-    /// `leaderConnectDelayDuringRetryMs`: pause between two tries to reach the leader.
-    pub leader_connect_delay: Duration,
     /// `leaderServes`: a leader serves clients.
     pub leader_serves: bool,
     /// `observer.election.DelayMs`, ms.
@@ -83,7 +81,6 @@ pub(super) fn read(reader: &mut Reader, multi_address: bool) -> EnsembleLimits {
         bind_tries: u32::try_from(reader.int("electionPortBindRetry")).unwrap_or(3),
         notification_interval_ms_min: reader.int("fastleader.minNotificationInterval"),
         notification_interval_ms_max: reader.int("fastleader.maxNotificationInterval"),
-        leader_connect_delay: ms(i64::from(reader.int("leaderConnectDelayDuringRetryMs"))),
         leader_serves: reader.is("leaderServes", "yes"),
         observer_election_delay_ms: reader.number("observer.election.DelayMs").unwrap_or(0),
         observer_reconnect_delay_ms: reader.number("observer.reconnectDelayMs").unwrap_or(0),

@@ -21,6 +21,10 @@ use rookeeper_storage::{EpochFile, Installer, StorageError};
 use crate::disk::{ImageProgress, Incoming, Rebuild, SnapshotSink};
 use crate::runtime::{Shared, tree_rules};
 
+/// Bytes of transactions that are kept behind a snapshot until it is installed; the machine keeps them once more. A leader that
+/// proposes more meanwhile is too fast for this server, which then begins anew.
+const BEHIND_SNAPSHOT_BYTES_MAX: usize = 512 << 20;
+
 /// The disk of a member.
 pub(crate) struct MemberDisk {
     shared: Arc<Shared>,
@@ -31,6 +35,8 @@ pub(crate) struct MemberDisk {
     progress: Arc<ImageProgress>,
     /// A snapshot on its way, and what belongs behind it.
     incoming: Option<(Incoming, Vec<LogRecord>)>,
+    /// Bytes of what belongs behind it.
+    behind_bytes: usize,
     /// The newest write that is done, and of that what was told.
     done: WriteId,
     told: WriteId,
@@ -48,6 +54,8 @@ pub(crate) enum Outcome {
     Replaced(Box<Tree>, Input),
     /// The leader's connection may be read on: the snapshot goes there.
     Receive(SnapshotSink),
+    /// The leader sends more than can be kept: leave it, and begin anew.
+    GiveUp,
     /// The log was cut, and the leader's connection may be read on once the machine knows.
     Cut(Option<Box<Tree>>, Input),
 }
@@ -71,6 +79,7 @@ impl MemberDisk {
             installer,
             progress,
             incoming: None,
+            behind_bytes: 0,
             done: WriteId::default(),
             told: WriteId::default(),
             unflushed: 0,
@@ -93,7 +102,17 @@ impl MemberDisk {
         match output {
             Output::Append { write, records } => {
                 match &mut self.incoming {
-                    Some((_, behind)) => behind.extend(records),
+                    Some((_, behind)) => {
+                        self.behind_bytes += records.iter().map(|record| record.payload.len()).sum::<usize>();
+                        behind.extend(records);
+                        if self.behind_bytes > BEHIND_SNAPSHOT_BYTES_MAX {
+                            tracing::warn!(
+                                "giving up a snapshot: more follows it than {BEHIND_SNAPSHOT_BYTES_MAX} bytes"
+                            );
+                            self.behind_bytes = 0;
+                            into.push(Outcome::GiveUp);
+                        }
+                    }
                     None => {
                         for record in &records {
                             self.log.append(record.zxid.0, &record.payload)?;
@@ -121,6 +140,7 @@ impl MemberDisk {
                 let receiving = self.installer.begin(&self.log)?;
                 let (incoming, sink) = Incoming::begin(&self.shared, zxid, receiving).map_err(no_thread)?;
                 self.incoming = Some((incoming, Vec::new()));
+                self.behind_bytes = 0;
                 into.push(Outcome::Receive(sink));
             }
             Output::DropSnapshot { write } => {

@@ -5,11 +5,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rookeeper_core::ensemble::EnsembleConfig;
+use rookeeper_core::ensemble::{Activation, EnsembleConfig};
 use rookeeper_core::peer::{Event, Output};
 use rookeeper_core::watch::ConnId;
 use rookeeper_core::zab::{DialId, LearnerLink};
 use rookeeper_protocol::types::{HostPort, ServerId, SessionId};
+use rookeeper_storage::Result;
 use tokio::runtime::Handle;
 
 use super::thread::{MemberThread, Sockets};
@@ -80,26 +81,32 @@ impl MemberThread {
             Output::CloseConnection { conn, session } => {
                 self.with_connection(conn, session, |connection| connection.end());
             }
-            Output::MembersSeen { text } => {
-                self.files.keep_next(&text);
-                if let Some(next) = self.parse(&text) {
-                    self.sockets.addresses.see(next);
-                }
-            }
-            Output::MembersActivated { text, activation } => {
-                self.files.keep(&text, &activation);
-                if let Some(active) = self.parse(&text) {
-                    self.activate(active);
-                }
-                if let Some(address) = activation.client_address {
-                    self.shared.client_address.send_replace(Some(address));
-                }
-            }
             Output::Tell(event) => tell_operator(&event),
             Output::Stopped => self.stopped = true,
             // Writes are the disk's; the state is told by the monitor.
             _ => {}
         }
+    }
+
+    /// Keeps a list that was proposed.
+    pub(super) fn see_members(&mut self, text: &str) -> Result<()> {
+        self.files.keep_next(text)?;
+        if let Some(next) = self.parse(text) {
+            self.sockets.addresses.see(next);
+        }
+        Ok(())
+    }
+
+    /// Keeps a list that is in force, and goes where it says.
+    pub(super) fn activate_members(&mut self, text: &str, activation: &Activation) -> Result<()> {
+        self.files.keep(text, activation)?;
+        if let Some(active) = self.parse(text) {
+            self.activate(active);
+        }
+        if let Some(address) = &activation.client_address {
+            self.shared.client_address.send_replace(Some(address.clone()));
+        }
+        Ok(())
     }
 
     /// Another list is in force: it may say that this server is somewhere else.
@@ -123,14 +130,8 @@ impl MemberThread {
 
     fn dial(&mut self, dial: DialId, to: ServerId, at: Vec<HostPort>, timeout_ms: i64) {
         let limits = &self.shared.config.ensemble.limits;
-        let dial = Dial {
-            dial,
-            to,
-            at,
-            timeout: Duration::from_millis(timeout_ms.max(1) as u64),
-            pause: limits.leader_connect_delay,
-            patience: limits.patience,
-        };
+        let dial =
+            Dial { dial, to, at, timeout: Duration::from_millis(timeout_ms.max(1) as u64), patience: limits.patience };
         self.leader = Some(LeaderLink::dial(self.shared.clone(), dial));
     }
 

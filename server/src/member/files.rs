@@ -11,9 +11,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rookeeper_core::ensemble::Activation;
 use rookeeper_protocol::properties::{self, Entry};
+use rookeeper_storage::{Result, StorageError};
 
 /// The files of one member. A server without a zoo.cfg has none.
 #[derive(Debug, Clone)]
@@ -29,33 +31,34 @@ impl MemberFiles {
     }
 
     /// Keeps a copy of a zoo.cfg that has a list of members, since it may be changed.
-    pub(crate) fn back_up(&self) {
-        let Some(config) = &self.config else { return };
+    pub(crate) fn back_up(&self) -> Result<()> {
+        let Some(config) = &self.config else { return Ok(()) };
         let copied = std::fs::read(config).and_then(|text| replace(&with_suffix(config, ".bak"), &text));
-        tell(copied, config, "keep a copy of");
+        copied.map_err(failed("keep a copy of", config))
     }
 
     /// A list was proposed.
-    pub(crate) fn keep_next(&self, text: &str) {
-        let Some(config) = &self.config else { return };
+    pub(crate) fn keep_next(&self, text: &str) -> Result<()> {
+        let Some(config) = &self.config else { return Ok(()) };
         let next = with_suffix(config, ".dynamic.next");
-        tell(replace(&next, lines(text, true).as_bytes()), &next, "write");
+        replace(&next, lines(text, true).as_bytes()).map_err(failed("write", &next))
     }
 
     /// A list is in force.
-    pub(crate) fn keep(&self, text: &str, activation: &Activation) {
-        let Some(config) = &self.config else { return };
+    pub(crate) fn keep(&self, text: &str, activation: &Activation) -> Result<()> {
+        let Some(config) = &self.config else { return Ok(()) };
         let dynamic = with_suffix(config, &format!(".dynamic.{}", version(text)));
-        let written = replace(&dynamic, lines(text, false).as_bytes())
-            .and_then(|()| self.point_at(config, &std::fs::canonicalize(&dynamic)?, text));
-        tell(written, &dynamic, "write");
+        replace(&dynamic, lines(text, false).as_bytes())
+            .and_then(|()| self.point_at(config, &std::fs::canonicalize(&dynamic)?, text))
+            .map_err(failed("write", &dynamic))?;
         if activation.nothing_pending {
             let next = with_suffix(config, ".dynamic.next");
             match std::fs::remove_file(&next) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => tell(Err(error), &next, "remove"),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("remove", &next)(error)),
                 _ => {}
             }
         }
+        Ok(())
     }
 
     /// Writes zoo.cfg anew: without a list of members, with the name of the file that has it.
@@ -113,14 +116,11 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// A list that cannot be written does not stop the server, as in Java: its data have the list too, and the others know it.
-fn tell(done: io::Result<()>, path: &Path, what: &str) {
-    if let Err(error) = done {
-        tracing::error!(
-            "cannot {what} {}: {error}; at its next start this server looks for its ensemble where the old list says",
-            path.display()
-        );
-    }
+/// A list that cannot be written stops the server, as any other write does. Java goes on, and may start with the old list
+/// after the others have agreed on the new one.
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StorageError {
+    let path = path.to_owned();
+    move |source| StorageError::Io { action, path, source: Arc::new(source) }
 }
 
 #[cfg(test)]
@@ -148,11 +148,11 @@ mod tests {
                     peerType=participant\nx=a\\\\b\nweight.1=1\n";
         std::fs::write(&config, text).unwrap();
         let files = MemberFiles::new(Some(config.clone()), "server.1".to_owned());
-        files.back_up();
-        files.keep_next(LIST);
+        files.back_up().unwrap();
+        files.keep_next(LIST).unwrap();
         let read = |name: &str| std::fs::read_to_string(dir.path().join(name));
         assert_eq!(read("zoo.cfg.dynamic.next").unwrap(), LIST);
-        files.keep(LIST, &activation(true));
+        files.keep(LIST, &activation(true)).unwrap();
         assert_eq!(read("zoo.cfg.bak").unwrap(), text);
         assert_eq!(read("zoo.cfg.dynamic.next").unwrap_err().kind(), io::ErrorKind::NotFound);
         assert_eq!(read("zoo.cfg.dynamic.100000004").unwrap(), LIST.rsplit_once('\n').unwrap().0);
@@ -167,14 +167,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("zoo.cfg");
         std::fs::write(&config, "clientPort=2181\n").unwrap();
-        MemberFiles::new(Some(config.clone()), "server.2".to_owned()).keep(LIST, &activation(false));
+        MemberFiles::new(Some(config.clone()), "server.2".to_owned()).keep(LIST, &activation(false)).unwrap();
         assert!(std::fs::read_to_string(&config).unwrap().starts_with("clientPort=2181\ndynamicConfigFile="));
     }
 
     #[test]
     fn a_server_without_a_file_writes_none() {
         let files = MemberFiles::new(None, "server.1".to_owned());
-        files.keep_next(LIST);
-        files.keep(LIST, &activation(true));
+        files.keep_next(LIST).unwrap();
+        files.keep(LIST, &activation(true)).unwrap();
     }
 }

@@ -198,7 +198,11 @@ impl MemberThread {
                 if is_write(&output) { writes.push(output) } else { self.dispatch(output) }
             }
             for write in writes {
-                self.disk.write(write, &mut self.outcomes)?;
+                match write {
+                    Output::MembersSeen { text } => self.see_members(&text)?,
+                    Output::MembersActivated { text, activation } => self.activate_members(&text, &activation)?,
+                    write => self.disk.write(write, &mut self.outcomes)?,
+                }
             }
             self.disk.flush(&mut self.outcomes)?;
             let told = self.tell_outcomes();
@@ -227,6 +231,11 @@ impl MemberThread {
                     self.tell(tree, input);
                     if let Some(leader) = &self.leader {
                         leader.read_on();
+                    }
+                }
+                Outcome::GiveUp => {
+                    if let Some(LeaderLink { dial, .. }) = self.leader.take().as_ref() {
+                        self.tell(None, Input::LeaderGone { dial: *dial });
                     }
                 }
                 Outcome::Receive(sink) => {
@@ -324,5 +333,7 @@ fn is_write(output: &Output) -> bool {
             | Output::ReceiveSnapshot { .. }
             | Output::InstallSnapshot { .. }
             | Output::DropSnapshot { .. }
+            | Output::MembersSeen { .. }
+            | Output::MembersActivated { .. }
     )
 }

@@ -16,7 +16,6 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::addresses::resolve;
-use super::limits::DIAL_TRIES;
 use super::outgoing::Outgoing;
 use super::packets::Packets;
 use crate::disk::{Progress, SnapshotReader, SnapshotSink};
@@ -30,8 +29,6 @@ pub(crate) struct Dial {
     /// Where it may be; each is tried.
     pub(crate) at: Vec<HostPort>,
     pub(crate) timeout: Duration,
-    /// `leaderConnectDelayDuringRetryMs`.
-    pub(crate) pause: Duration,
     /// A leader that reads nothing for so long is given up: `initLimit`.
     pub(crate) patience: Duration,
 }
@@ -173,7 +170,8 @@ impl Task {
                 }
             }
             packets.buffer = std::mem::take(snapshot.buffer());
-            let more = packets.read().await?;
+            let silent = |_| io::Error::new(io::ErrorKind::TimedOut, "the snapshot does not go on");
+            let more = tokio::time::timeout(self.dial.patience, packets.read()).await.map_err(silent)??;
             *snapshot.buffer() = std::mem::take(&mut packets.buffer);
             if !more {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -187,29 +185,23 @@ impl Task {
     }
 }
 
-/// Connects to whichever address answers first, several times if they refuse.
+/// Connects to whichever address answers first. Whether to try again is the machine's to say.
 async fn connect(dial: &Dial) -> io::Result<TcpStream> {
     let deadline = Instant::now() + dial.timeout;
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "no list of members says where it is");
-    for tried in 0..DIAL_TRIES {
-        if tried > 0 {
-            tokio::time::sleep_until(deadline.min(Instant::now() + dial.pause)).await;
-        }
-        let mut tries = JoinSet::new();
-        for address in &dial.at {
-            tries.spawn(connect_to(address.clone()));
-        }
-        loop {
-            match tokio::time::timeout_at(deadline, tries.join_next()).await {
-                Ok(Some(Ok(Ok(stream)))) => return Ok(stream),
-                Ok(Some(Ok(Err(error)))) => failure = error,
-                Ok(Some(Err(error))) => failure = io::Error::other(error),
-                Ok(None) => break,
-                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
-            }
+    let mut tries = JoinSet::new();
+    for address in &dial.at {
+        tries.spawn(connect_to(address.clone()));
+    }
+    loop {
+        match tokio::time::timeout_at(deadline, tries.join_next()).await {
+            Ok(Some(Ok(Ok(stream)))) => return Ok(stream),
+            Ok(Some(Ok(Err(error)))) => failure = error,
+            Ok(Some(Err(error))) => failure = io::Error::other(error),
+            Ok(None) => return Err(failure),
+            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
         }
     }
-    Err(failure)
 }
 
 async fn connect_to(address: HostPort) -> io::Result<TcpStream> {

@@ -26,10 +26,6 @@ pub(super) const STRANGERS_MAX: usize = 256;
 /// is a notification, since an election repeats itself, and waited for where it is an event.
 pub(super) const ELECTION_EVENTS_MAX: usize = 1024;
 
-/// Tries to reach a leader whose port refuses connections (`Learner#connectToLeader` has 5). One that was just elected may need
-/// a moment until it listens, and Java's needs 200 ms more than ours to know that it was.
-pub(super) const DIAL_TRIES: u32 = 8;
-
 /// Pause before a port is tried again that could not be listened on.
 pub(super) const BIND_PAUSE: Duration = Duration::from_secs(1);
 

@@ -288,7 +288,7 @@ fn load_member(config: ServerConfig, clock: Clock, seed: u64) -> Result<Loaded, 
 
     let files = MemberFiles::new(config.file.clone(), format!("server.{my_id}"));
     if config.reconfig_enabled && ensemble.dynamic_config_file.is_none() {
-        files.back_up();
+        files.back_up()?;
     }
     let rules = ConnectionRules { sync_is_agreed: true, ..connection_rules(&config) };
     let machine = Machine::Member(Box::new(peer));

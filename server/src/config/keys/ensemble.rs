@@ -5,6 +5,9 @@ use super::{Key, Kind, Place, key};
 
 const ALWAYS: Status = Accepted("never waits for another server here, whatever is set");
 
+const SOONER: Status =
+    Accepted("a leader whose port is not open yet is tried again after 10 ms, and then ever later up to 100 ms");
+
 const NO_PROCESSOR: Status = Accepted("there is no such processor here: reads and writes are ordered without one");
 
 const FROM_THE_LOG: Status = Accepted("what observers lack is read from the log, and takes no memory");
@@ -44,7 +47,7 @@ pub(super) static KEYS: &[Key] = &[
         Kind::Int,
         "100",
         "Wait between two tries to reach the leader, ms",
-        Honoured,
+        SOONER,
     ),
     property("leaderServes", Kind::Exactly("no", "yes"), "yes", "no: the leader serves no clients", Honoured),
     property("leader.maxConcurrentSnapSyncs", Kind::Int, "10", "Snapshots sent at a time", Honoured),

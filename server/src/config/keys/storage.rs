@@ -110,7 +110,7 @@ pub(super) static KEYS: &[Key] = &[
         "A server without data may vote",
         warned_unless(
             &["true"],
-            "one server alone has nobody to vote with; it begins with an empty tree where there is no data",
+            "a server without data may vote here: among several, wipe the folders of fewer servers than make a quorum",
         ),
     ),
     property("extendedTypesEnabled", Kind::Bool, "false", "Allows TTL znodes", Honoured),
