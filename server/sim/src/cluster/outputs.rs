@@ -47,6 +47,10 @@ impl Cluster {
             }
             self.apply(id);
         }
+        if self.is_exact {
+            // The image follows by itself, also while nothing is applied.
+            self.step_image(id);
+        }
         self.write_to_clients(id);
         self.begin_flush(id);
         self.judge(id);
