@@ -29,13 +29,11 @@ pub enum Mistake {
     EphemeralKept,
     /// A leader leaves out the last record of a DIFF.
     DiffWithHole,
-    /// A leader answers `sync` without asking whether it still leads.
-    SyncUnasked,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 12] = [
         Self::AckBeforeFlush,
         Self::QuorumOffByOne,
         Self::CommitBeforeAck,
@@ -48,7 +46,6 @@ impl Mistake {
         Self::EventLost,
         Self::EphemeralKept,
         Self::DiffWithHole,
-        Self::SyncUnasked,
     ];
 }
 

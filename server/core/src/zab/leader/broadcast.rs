@@ -225,11 +225,7 @@ impl Leader {
         }
         // What came before this epoch is committed.
         let through = if self.has_proposed() { self.last_proposed } else { state.history.committed() };
-        let sync = WaitingSync { who, through, round: self.round.begun + 1 };
-        if planted!(SyncUnasked) {
-            return answer(&sync, actions);
-        }
-        self.syncs.push_back(sync);
+        self.syncs.push_back(WaitingSync { who, through, round: self.round.begun + 1 });
         self.begin_round(actions);
         self.answer_syncs(state, actions);
     }
