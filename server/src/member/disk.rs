@@ -9,7 +9,7 @@ use std::time::Instant;
 use parking_lot::RwLock;
 use rookeeper_core::peer::{Input, Output, WriteId};
 use rookeeper_core::tree::Tree;
-use rookeeper_core::zab::{Epochs, LogRecord};
+use rookeeper_core::zab::{DialId, Epochs, LogRecord};
 use rookeeper_protocol::types::Zxid;
 use rookeeper_storage::error::CallerError;
 use rookeeper_storage::fs::RealFs;
@@ -53,7 +53,7 @@ pub(crate) enum Outcome {
     /// The tree is another one; tell the machine under the same hold of the locks.
     Replaced(Box<Tree>, Input),
     /// The leader's connection may be read on: the snapshot goes there.
-    Receive(SnapshotSink),
+    Receive(DialId, SnapshotSink),
     /// The leader sends more than can be kept: leave it, and begin anew.
     GiveUp,
     /// The log was cut, and the leader's connection may be read on once the machine knows.
@@ -136,12 +136,12 @@ impl MemberDisk {
                 (self.done, self.told) = (write, write);
                 into.push(outcome);
             }
-            Output::ReceiveSnapshot { zxid, .. } => {
+            Output::ReceiveSnapshot { dial, zxid } => {
                 let receiving = self.installer.begin(&self.log)?;
                 let (incoming, sink) = Incoming::begin(&self.shared, zxid, receiving).map_err(no_thread)?;
                 self.incoming = Some((incoming, Vec::new()));
                 self.behind_bytes = 0;
-                into.push(Outcome::Receive(sink));
+                into.push(Outcome::Receive(dial, sink));
             }
             Output::DropSnapshot { write } => {
                 if let Some((incoming, _)) = self.incoming.take() {

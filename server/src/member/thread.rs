@@ -238,8 +238,8 @@ impl MemberThread {
                         self.tell(None, Input::LeaderGone { dial: *dial });
                     }
                 }
-                Outcome::Receive(sink) => {
-                    if let Some(leader) = &self.leader {
+                Outcome::Receive(dial, sink) => {
+                    if let Some(leader) = self.leader.as_ref().filter(|leader| leader.dial == dial) {
                         leader.receive(sink);
                     }
                 }

@@ -358,7 +358,7 @@ mod tests {
         stats.member.add(&Sample { measure: Measure::Election, ms: 30, count: 1 });
         let member = MemberFacts { quorum_size: Some(3), synced_observers: None, leader: None };
         let follower = told(&facts(&stats, Some(member)));
-        assert_eq!(follower.len(), 25 + 1 + 26 + 1 + 17 * 5 + 6 * 9);
+        assert_eq!(follower.len(), 25 + 26 + 1 + 17 * 5 + 6 * 9);
         let expected = [
             ("quorum_size", Whole(3)),
             ("commit_count", Whole(9)),

@@ -93,7 +93,7 @@ fn conf_has_the_lines_of_java() {
 #[test]
 fn conf_of_a_member_has_the_lines_of_java() {
     let config = read(&format!("{SMALL}initLimit=7\nsyncLimit=3\n"), "").unwrap();
-    let rules = ConfigRules { multi_address: true, standalone_enabled: true };
+    let rules = ConfigRules { multi_address: true, standalone_enabled: false };
     let list = "server.1=a:2888:3888|b:2889:3888:participant\nserver.4=c:2888:3889:observer\nversion=10000000a";
     let members = EnsembleConfig::parse(list, rules).unwrap();
     let facts = ConfFacts { client_port: 2181, data_dir_size: 1, data_log_size: 2 };
