@@ -203,7 +203,7 @@ impl Port {
                     let at = if at.is_empty() { self.addresses.election_port(to) } else { at };
                     let first = InitialMessage {
                         server: self.addresses.my_id(),
-                        addresses: self.addresses.election_port(self.addresses.my_id()),
+                        addresses: self.addresses.own_election_port(),
                     };
                     self.tasks.spawn(dial(to, at, first, self.sockets, self.events.clone()));
                 }
