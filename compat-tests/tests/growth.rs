@@ -19,9 +19,10 @@ const STEPS: u64 = 100;
 const ANY: i64 = -1;
 
 struct Growth {
+    // Ends before the servers do, which its workers would look for.
+    load: Load,
     ensemble: Ensemble,
     members: Vec<u8>,
-    load: Load,
 }
 
 fn config() -> Config {
