@@ -29,11 +29,13 @@ pub enum Mistake {
     EphemeralKept,
     /// A leader leaves out the last record of a DIFF.
     DiffWithHole,
+    /// A leader answers `sync` without asking whether it still leads.
+    SyncUnasked,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::AckBeforeFlush,
         Self::QuorumOffByOne,
         Self::CommitBeforeAck,
@@ -46,6 +48,7 @@ impl Mistake {
         Self::EventLost,
         Self::EphemeralKept,
         Self::DiffWithHole,
+        Self::SyncUnasked,
     ];
 }
 

@@ -225,7 +225,11 @@ impl Leader {
         }
         // What came before this epoch is committed.
         let through = if self.has_proposed() { self.last_proposed } else { state.history.committed() };
-        self.syncs.push_back(WaitingSync { who, through, round: self.round.begun + 1 });
+        let sync = WaitingSync { who, through, round: self.round.begun + 1 };
+        if planted!(SyncUnasked) {
+            return answer(&sync, actions);
+        }
+        self.syncs.push_back(sync);
         self.begin_round(actions);
         self.answer_syncs(state, actions);
     }
