@@ -99,7 +99,8 @@ impl Ensemble {
         for (id, (_, role)) in (1..).zip(kinds) {
             let (address, [client, peers, election]) = match &network {
                 Some(network) => (network.address(id), HOST_PORTS),
-                None => (Ipv4Addr::LOCALHOST, [free_port()?, free_port()?, free_port()?]),
+                // Hosts of their own as far as a port is concerned that all have to share.
+                None => (Ipv4Addr::new(127, 0, 0, id), [free_port()?, free_port()?, free_port()?]),
             };
             let role = if *role == Role::Observer { ":observer" } else { "" };
             config = config.key(&format!("server.{id}"), &format!("{address}:{peers}:{election}{role}"));
