@@ -2,6 +2,7 @@
 
 mod cluster;
 mod disk;
+mod figures;
 mod local_sessions;
 mod observers;
 mod read_only;
