@@ -69,8 +69,8 @@ struct Play {
 
 impl Play {
     /// Three participants, of which the last leads.
-    fn start(kind: Kind) -> Result<Self, String> {
-        let mut ensemble = Ensemble::prepare_dynamic(&[(kind, Role::Participant); 3], &config())?;
+    fn start(kinds: [Kind; 3]) -> Result<Self, String> {
+        let mut ensemble = Ensemble::prepare_dynamic(&kinds.map(|kind| (kind, Role::Participant)), &config())?;
         ensemble.launch(2)?;
         ensemble.launch(3)?;
         ensemble.settle_among(&[2, 3])?;
@@ -314,8 +314,8 @@ fn hand_over(play: &mut Play) -> Result<(), String> {
     play.ensemble.compare(&[1, 2, 3]).map(drop)
 }
 
-fn play(kind: Kind) -> Result<Vec<String>, String> {
-    let mut play = Play::start(kind)?;
+fn play(kinds: [Kind; 3]) -> Result<Vec<String>, String> {
+    let mut play = Play::start(kinds)?;
     for (name, part) in [
         ("start", (|play| play.shown(&[1, 2, 3]).and_then(|()| play.files(&[1, 2, 3]))) as fn(&mut Play) -> _),
         ("refusals", refusals),
@@ -323,24 +323,54 @@ fn play(kind: Kind) -> Result<Vec<String>, String> {
         ("under way", under_way),
         ("hand over", hand_over),
     ] {
-        eprintln!("{kind:?}: {name}");
-        part(&mut play).map_err(|error| format!("{kind:?}, {name}: {error}"))?;
+        eprintln!("{kinds:?}: {name}");
+        part(&mut play).map_err(|error| format!("{kinds:?}, {name}: {error}"))?;
     }
     Ok(play.transcript)
 }
 
+/// Plays the same on an ensemble of Apache ZooKeeper's and on others, and compares all that was said.
+fn compare(others: &[[Kind; 3]]) {
+    let (reference, others) = std::thread::scope(|scope| {
+        let others: Vec<_> = others.iter().map(|kinds| (kinds, scope.spawn(|| play(*kinds)))).collect();
+        let reference = play([Kind::Java; 3]).unwrap_or_else(|error| panic!("{error}"));
+        let joined = others.into_iter().map(|(kinds, other)| (kinds, other.join().expect("a play")));
+        (reference, joined.collect::<Vec<_>>())
+    });
+    for (kinds, transcript) in others {
+        let transcript = transcript.unwrap_or_else(|error| panic!("{error}"));
+        let differences: Vec<_> = reference.iter().zip(&transcript).filter(|(one, other)| one != other).collect();
+        for (reference, other) in &differences {
+            eprintln!("Apache ZooKeeper: {reference}\n{kinds:?}: {other}\n");
+        }
+        assert!(differences.is_empty(), "{kinds:?}: {} of {} outcomes differ", differences.len(), reference.len());
+        assert_eq!(reference.len(), transcript.len(), "{kinds:?}");
+    }
+}
+
+/// The last member leads at first, and is the one that is removed.
 #[test]
 fn reconfigurations_are_answered_as_by_java() {
-    let (reference, subject) = std::thread::scope(|scope| {
-        let reference = scope.spawn(|| play(Kind::Java));
-        let subject = play(subject_kind());
-        (reference.join().expect("the reference"), subject)
-    });
-    let (reference, subject) = (reference.unwrap_or_else(|e| panic!("{e}")), subject.unwrap_or_else(|e| panic!("{e}")));
-    let differences: Vec<_> = reference.iter().zip(&subject).filter(|(one, other)| one != other).collect();
-    for (reference, subject) in &differences {
-        eprintln!("Apache ZooKeeper: {reference}\nhere:             {subject}\n");
-    }
-    assert!(differences.is_empty(), "{} of {} outcomes differ", differences.len(), reference.len());
-    assert_eq!(reference.len(), subject.len());
+    let ours = subject_kind();
+    compare(&[[ours; 3], [ours, ours, Kind::Java], [Kind::Java, Kind::Java, ours]]);
+}
+
+/// Without `reconfigEnabled` nobody may, and no file is touched.
+#[test]
+fn members_are_fixed_as_with_java() {
+    let outcome = |kind: Kind| -> Result<_, String> {
+        let config = usual().key("standaloneEnabled", "false");
+        let ensemble = Ensemble::prepare_dynamic(&[(kind, Role::Participant)], &config)?;
+        let mut play = Play { ensemble, versions: Vec::new(), transcript: Vec::new() };
+        play.ensemble.launch_all()?;
+        play.ensemble.settle()?;
+        play.shown(&[1])?;
+        play.call(1, &joining(ABSENT))?;
+        play.call(1, &leaving("1"))?;
+        play.shown(&[1])?;
+        Ok((play.transcript, play.ensemble.files(1)?))
+    };
+    let reference = outcome(Kind::Java).unwrap_or_else(|error| panic!("{error}"));
+    let subject = outcome(subject_kind()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(subject, reference);
 }
