@@ -109,12 +109,17 @@ stage_compare() {
     local file name names=(--lib)
     for file in compat-tests/tests/*.rs; do
         name=$(basename "$file" .rs)
-        case $name in crash | mixed* | rolling_switch | ensemble_*) ;; *) names+=(--test "$name") ;; esac
+        case $name in crash | mixed* | rolling_switch | ensemble_* | reconfig | growth | read_only | local_sessions | observers) ;; *) names+=(--test "$name") ;; esac
     done
     side_by_side "${names[@]}"
 }
 
 stage_mixed() { side_by_side --test mixed --test mixed_sessions --test rolling_switch; }
+
+# Members that come, go and change, and what they are for clients meanwhile.
+stage_members() {
+    side_by_side --test reconfig --test growth --test read_only --test local_sessions --test observers
+}
 
 stage_ensemble() {
     local names=(--test=ensemble_kills --test=ensemble_partitions) probe=rookeeper-probe-$$
@@ -161,6 +166,7 @@ provision  20 check
 compare    20 cargo
 crash      15 cargo
 mixed      15 cargo
+members    15 cargo
 ensemble   20 cargo
 clients    30 lines
 clients3   30 lines
@@ -199,7 +205,7 @@ counted() {
 
 # Stages against other people's servers and clients, which have timeouts of their own: one that fails is run once more,
 # and that is said.
-readonly SECOND_CHANCE=' compare crash mixed ensemble clients clients3 docker bench '
+readonly SECOND_CHANCE=' compare crash mixed members ensemble clients clients3 docker bench '
 
 # attempt NAME MINUTES KIND: runs a stage and sets `counts`.
 attempt() {
