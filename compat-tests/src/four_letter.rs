@@ -41,7 +41,7 @@ const KNOWN_METRICS: [&str; 11] = [
 ];
 
 /// Keys of `mntr` that have the same value on two members in the same place, after the same work.
-const SAME_MEMBER_METRICS: [&str; 31] = [
+const SAME_MEMBER_METRICS: [&str; 30] = [
     "zk_peer_state",
     "zk_observer_master_id",
     "zk_quorum_size",
@@ -70,7 +70,6 @@ const SAME_MEMBER_METRICS: [&str; 31] = [
     "zk_cnt_commit_propagation_latency",
     "zk_cnt_proposal_latency",
     "zk_cnt_propagation_latency",
-    "zk_cnt_updatelatency",
     "zk_outstanding_changes_queued",
     "zk_outstanding_changes_removed",
 ];
