@@ -48,7 +48,7 @@ impl Growth {
         ids.iter().try_for_each(|id| self.ensemble.launch(*id))?;
         self.ensemble.settle_among(&running)?;
         let lines: Vec<_> = ids.iter().map(|id| self.ensemble.line(*id)).collect();
-        self.reconfigure(self.members[0], &lines.join(","), Text::Null)?;
+        self.reconfigure(self.members[0], lines.join(","), Text::Null)?;
         self.members = running;
         self.check()
     }
@@ -124,9 +124,12 @@ impl Growth {
     }
 }
 
+/// What becomes of an ensemble, and how.
+type Step = (&'static str, fn(&mut Growth) -> Result<(), String>);
+
 fn grow_and_shrink(kinds: [Kind; 5]) {
     let mut growth = Growth::start(&kinds).unwrap_or_else(|error| panic!("start: {error}"));
-    let steps: [(&str, fn(&mut Growth) -> Result<(), String>); 5] = [
+    let steps: [Step; 5] = [
         ("to three", |growth| growth.join(&[2, 3])),
         ("to five", |growth| growth.join(&[4, 5])),
         ("to three again", |growth| growth.leave(2)),
