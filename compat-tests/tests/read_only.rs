@@ -86,11 +86,15 @@ impl Play {
         Ok(())
     }
 
+    /// What any client may ask.
+    fn word(&mut self) {
+        let reply = self.ensemble.server(LONELY).ask("isro");
+        self.say("isro", format!("{reply:?}"));
+    }
+
+    /// What a read-only member says; with a quorum it depends on who leads.
     fn words(&mut self) {
-        for word in ["isro", "ruok"] {
-            let reply = self.ensemble.server(LONELY).ask(word);
-            self.say(word, format!("{reply:?}"));
-        }
+        self.word();
         let reply = self.ensemble.server(LONELY).ask("srvr").unwrap_or_default();
         let mode = reply.lines().find(|line| line.starts_with("Mode: ") || line.starts_with("This "));
         self.say("srvr", format!("{mode:?}"));
@@ -148,7 +152,7 @@ fn play(kind: Kind) -> Result<Vec<String>, String> {
     let mut play = Play { ensemble, transcript: Vec::new() };
     play.ensemble.launch_all()?;
     play.ensemble.settle()?;
-    play.words();
+    play.word();
     let mut owner = Client::open(&[play.ensemble.address(LONELY)], TIMEOUT_MS)?;
     for request in [make("/a", "data"), make("/a/b", ""), make_as("/mine", EPHEMERAL)] {
         let reply = owner.insist(&request)?;
@@ -175,7 +179,7 @@ fn play(kind: Kind) -> Result<Vec<String>, String> {
     play.ensemble.settle_among(&[LONELY, 2])?;
     let end = reader.receive(PATIENCE);
     play.say("the reader", format!("{end:?}"));
-    play.words();
+    play.word();
     drop(play.connect("with a quorum again", 0, true)?);
     play.ensemble.launch(3)?;
     play.ensemble.settle()?;
