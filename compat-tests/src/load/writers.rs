@@ -17,7 +17,7 @@ const KEPT: u64 = 20;
 /// How long a follower waits for an event before it looks whether the load has ended.
 const WAIT: Duration = Duration::from_millis(500);
 
-/// Counts in one znode, and makes a child with each number; the child of [`KEPT`] numbers before goes.
+/// Counts in one znode, and makes a child with each number; the oldest children go.
 #[derive(Debug)]
 pub struct Writer {
     path: String,
