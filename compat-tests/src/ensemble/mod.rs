@@ -189,7 +189,17 @@ impl Ensemble {
     /// Stops a member where it stands (SIGSTOP): its connections stay open, and it answers nothing.
     pub fn pause(&mut self, id: u8) -> Result<(), String> {
         self.member(id).paused = true;
-        self.server(id).signal("STOP")
+        self.server(id).signal("STOP")?;
+        // Its threads go on for a moment after the signal was sent.
+        let process = self.server(id).process_id().unwrap_or_default();
+        let end = Instant::now() + PATIENCE;
+        while !stands_still(process) {
+            if Instant::now() > end {
+                return Err(self.server(id).broken("goes on after SIGSTOP"));
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(())
     }
 
     /// A paused member goes on.
@@ -313,6 +323,14 @@ impl Drop for Ensemble {
             }
         }
     }
+}
+
+/// Whether all threads of a process are stopped.
+fn stands_still(process: u32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else { return false };
+    // The state stands behind the name, which is in parentheses.
+    let is_stopped = |stat: String| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'));
+    threads.flatten().all(|thread| std::fs::read_to_string(thread.path().join("stat")).is_ok_and(is_stopped))
 }
 
 fn write_id(server: &Server, id: u8) -> Result<(), String> {
