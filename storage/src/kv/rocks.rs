@@ -302,6 +302,8 @@ fn error(action: &'static str, path: &Path, error: &rocksdb::Error) -> StorageEr
 
 fn failure(action: &'static str, path: &Path, message: String) -> StorageError {
     // RocksDB passes on the system's text; its own kind for a full disk does not come through the binding.
-    let full = message.contains("No space left") || message.contains("NoSpace") || message.contains("quota exceeded");
+    // What waits for room and does not get it is told by the last of them.
+    let texts = ["No space left", "NoSpace", "quota exceeded", "Cannot clear hard error"];
+    let full = texts.iter().any(|text| message.contains(text));
     StorageError::Kv { action, path: path.to_path_buf(), message: message.into(), full }
 }
