@@ -184,11 +184,11 @@ impl LogThread {
         }
     }
 
-    /// Waits for something to do. False when the server stops and nothing is left.
+    /// Waits for something to do. False when the server stops and nothing is left, or when it has failed.
     fn take_work(&mut self) -> bool {
         let shared = self.shared.clone();
         let mut inbox = shared.inbox.lock();
-        while inbox.is_empty() {
+        while inbox.is_empty() && !shared.has_failed() {
             if shared.is_stopping() {
                 return false;
             }
@@ -196,6 +196,9 @@ impl LogThread {
                 return true;
             }
             shared.inbox.wait(&mut inbox);
+        }
+        if shared.has_failed() {
+            return false;
         }
         self.wait_for_company(&mut inbox);
         std::mem::swap(&mut inbox.requests, &mut self.requests);

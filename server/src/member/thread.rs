@@ -107,7 +107,7 @@ impl MemberThread {
     async fn work(&mut self) -> rookeeper_storage::Result<()> {
         // What the machine asked for when it was made.
         self.carry_out()?;
-        while !self.stopped {
+        while !self.stopped && !self.shared.has_failed() {
             self.take_work().await;
             self.submit();
             self.step();

@@ -187,8 +187,14 @@ impl Shared {
         self.failure.lock().get_or_insert_with(|| reason.into());
         self.failed.store(true, Ordering::Release);
         self.connections.end_all();
+        self.inbox.wake();
         self.stop.notify_waiters();
         self.stop.notify_one();
+    }
+
+    /// Whether the server failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 
     /// Why the server failed.

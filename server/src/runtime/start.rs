@@ -36,6 +36,9 @@ use crate::peers::{Addresses, ElectionPort, Guests, LearnerPort, bind_all};
 /// How long a stop waits for requests that are under way.
 const DRAIN_MAX: Duration = Duration::from_millis(700);
 
+/// How long a server that failed waits for its image to be closed.
+const CLOSE_MAX: Duration = Duration::from_secs(2);
+
 /// Tasks that a member's thread runs before it looks at its sockets again.
 const MEMBER_EVENT_INTERVAL: u32 = 4;
 
@@ -390,7 +393,14 @@ impl Started {
     fn stop(self) -> Result<(), ServerError> {
         let Self { shared, runtime, log_thread, image_thread, progress, _lock, .. } = self;
         if let Some(reason) = shared.failure() {
-            // The log's thread may hang in the disk; the process ends without it.
+            progress.end();
+            shared.inbox.wake();
+            // The image is closed by whoever has it last; a process that ends meanwhile would die of it. But a thread may
+            // hang in the disk: then the process ends without it.
+            let deadline = Instant::now() + CLOSE_MAX;
+            while !(log_thread.is_finished() && image_thread.is_finished()) && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(1));
+            }
             runtime.shutdown_background();
             return Err(ServerError::Failed(reason));
         }
