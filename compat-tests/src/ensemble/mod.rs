@@ -191,7 +191,7 @@ impl Ensemble {
         self.member(id).paused = true;
         self.server(id).signal("STOP")?;
         // Its threads go on for a moment after the signal was sent.
-        let process = self.server(id).process_id().unwrap_or_default();
+        let process = self.server(id).process_id().ok_or("it has no process")?;
         let end = Instant::now() + PATIENCE;
         while !stands_still(process) {
             if Instant::now() > end {
