@@ -22,6 +22,7 @@ use rookeeper_protocol::types::{ServerId, Zxid};
 
 use super::tally::Tally;
 use super::vote::{Ballot, Vote};
+use super::voteless::Voteless;
 use crate::ensemble::{Activation, Membership, Role};
 
 /// How long a quorum waits for a better vote, in milliseconds (`FastLeaderElection.finalizeWait`).
@@ -32,9 +33,6 @@ const NOBODY: ServerId = ServerId(i64::MIN);
 
 /// A server whose data are not known to be complete: it neither votes nor is it voted for.
 const UNKNOWN_ZXID: Zxid = Zxid(-1);
-
-/// How many servers without a vote are told the end of an election at most. The others ask again.
-const WAITING_MAX: usize = 256;
 
 /// How often a server that looks for a leader repeats its vote, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,8 +104,7 @@ pub struct Election {
     decided: Tally,
     /// Voters that nobody can connect to at present.
     unreachable: BTreeSet<ServerId>,
-    /// Those without a vote that have asked while nothing was decided.
-    waiting: BTreeSet<ServerId>,
+    voteless: Voteless,
     interval_ms: i64,
     notify_at_ms: i64,
     finalize_at_ms: Option<i64>,
@@ -128,7 +125,7 @@ impl Election {
             received: Tally::default(),
             decided: Tally::default(),
             unreachable: BTreeSet::new(),
-            waiting: BTreeSet::new(),
+            voteless: Voteless::default(),
             interval_ms: timing.interval_ms_min,
             notify_at_ms: i64::MAX,
             finalize_at_ms: None,
@@ -290,7 +287,7 @@ impl Election {
         out.push(ElectionOutput::Decided(Decision { vote, state: self.state }));
         // Java waits until it is asked, which may be a minute later: by one who has heard of votes only, or who
         // was not there yet.
-        let mut told = std::mem::take(&mut self.waiting);
+        let mut told: BTreeSet<ServerId> = self.voteless.take_waiting().collect();
         if membership.voters().contains(&membership.my_id()) {
             told.extend(membership.voters());
         }

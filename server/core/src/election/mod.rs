@@ -7,6 +7,7 @@ mod links;
 mod machine;
 mod tally;
 mod vote;
+mod voteless;
 
 pub use links::{LINKS_MAX, LinkId, LinkOutput, Links};
 pub use machine::{Decision, Election, ElectionOutput, FINALIZE_WAIT_MS, Standing, Timing};

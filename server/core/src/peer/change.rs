@@ -133,7 +133,10 @@ impl Peer {
                 leader.established(&mut self.state, now.monotonic_ms, &mut self.actions);
                 self.end_dead_owners(now, tree);
             }
-            Role::Learning(_) => self.touches.clear(now.monotonic_ms),
+            Role::Learning(_) => {
+                self.touches.clear(now.monotonic_ms);
+                self.masters.found();
+            }
             Role::Looking | Role::Pausing(_) | Role::Stopped => {}
         }
         if self.is_serving() {

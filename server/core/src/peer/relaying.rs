@@ -37,6 +37,15 @@ pub(super) struct Relayed {
 pub(super) struct Masters {
     order: Vec<ServerId>,
     next: usize,
+    /// How many were tried since this server last learned from anybody.
+    tried: usize,
+}
+
+impl Masters {
+    /// Somebody serves this observer.
+    pub(super) fn found(&mut self) {
+        self.tried = 0;
+    }
 }
 
 impl Peer {
@@ -47,15 +56,17 @@ impl Peer {
             return Target { leader, master: None, follows, dial, delay_ms: 0 };
         }
         let (master, all_tried) = match self.rules.observer_masters {
-            true => self.next_master(),
+            true => self.next_master(leader),
             false => (None, true),
         };
         let delay_ms = if all_tried { self.random_below(self.rules.observer_reconnect_delay_ms) } else { 0 };
         Target { leader, master, follows, dial, delay_ms }
     }
 
-    /// The next voter, and whether all were tried. Each observer has another order, which is a new one for other voters.
-    fn next_master(&mut self) -> (Option<ServerId>, bool) {
+    /// The next voter that is not the leader, since a leader has no port for observers, and whether a round of all of them is
+    /// over. Each observer has another order, which is a new one for other voters. None, for the leader itself, once all were
+    /// tried in vain: Java's observers never ask it, and wait for as long as nobody else votes.
+    fn next_master(&mut self, leader: ServerId) -> (Option<ServerId>, bool) {
         let voters: Vec<_> = self.state.membership.active().participants().map(|member| member.id).collect();
         let known = &self.masters.order;
         if voters.len() != known.len() || voters.iter().any(|voter| !known.contains(voter)) {
@@ -64,15 +75,21 @@ impl Peer {
                 let other = self.random_below(last as i64 + 1) as usize;
                 order.swap(last, other);
             }
-            self.masters = Masters { order, next: 0 };
+            self.masters = Masters { order, next: 0, tried: 0 };
         }
-        let all_tried = self.masters.next >= self.masters.order.len();
-        if all_tried {
-            self.masters.next = 0;
+        let Masters { order, next, tried } = &mut self.masters;
+        let mut all_tried = false;
+        while *tried < order.len() {
+            all_tried |= *next == order.len();
+            *next = *next % order.len() + 1;
+            *tried += 1;
+            let master = order[*next - 1];
+            if master != leader {
+                return (Some(master), all_tried);
+            }
         }
-        let master = self.masters.order.get(self.masters.next).copied();
-        self.masters.next += 1;
-        (master, all_tried)
+        *tried = 0;
+        (None, true)
     }
 
     pub(super) fn on_observer_connected(&mut self, now: Now, link: LearnerLink) {

@@ -4,7 +4,7 @@ use rookeeper_protocol::jute::DecodeError;
 use rookeeper_protocol::peer::{Notification, PeerState};
 use rookeeper_protocol::types::ServerId;
 
-use super::{Election, ElectionOutput, UNKNOWN_ZXID, WAITING_MAX, own_vote};
+use super::{Election, ElectionOutput, UNKNOWN_ZXID, own_vote};
 use crate::election::tally::Tally;
 use crate::election::vote::{Ballot, Vote};
 use crate::ensemble::{EnsembleConfig, Membership};
@@ -34,7 +34,7 @@ impl Election {
             return Ok(());
         }
         if !membership.voters().contains(&from) {
-            self.answer_voteless(from, membership, out);
+            self.answer_voteless(now_ms, from, membership, out);
             return Ok(());
         }
         let Some(state) = PeerState::from_number(notification.state) else {
@@ -53,12 +53,12 @@ impl Election {
     }
 
     /// An observer, or one that no list names, is told what was decided last, whatever it says.
-    fn answer_voteless(&mut self, from: ServerId, membership: &Membership, out: &mut Vec<ElectionOutput>) {
-        if self.state == PeerState::Looking && self.waiting.len() < WAITING_MAX {
-            self.waiting.insert(from);
+    fn answer_voteless(&mut self, now_ms: i64, from: ServerId, membership: &Membership, out: &mut Vec<ElectionOutput>) {
+        let looking = self.state == PeerState::Looking;
+        if self.voteless.asks(from, now_ms, self.timing.interval_ms_min, looking) {
+            let vote = Vote { round: self.round, ..self.current };
+            self.answer(from, vote, membership, out);
         }
-        let vote = Vote { round: self.round, ..self.current };
-        self.answer(from, vote, membership, out);
     }
 
     /// Takes over a newer list of members while it looks. True if the ensemble is another one now.

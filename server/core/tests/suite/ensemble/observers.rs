@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use rookeeper_protocol::jute::Writer;
 use rookeeper_protocol::peer::{PacketType, PeerState};
 use rookeeper_protocol::types::OpCode;
 
@@ -14,6 +15,29 @@ fn relayed(seed: u64, observers: i64) -> (Cluster, i64) {
     let mut cluster = Cluster::tuned(seed, observers, |rules| rules.observer_masters = true);
     let leader = cluster.settle();
     (cluster, leader)
+}
+
+/// Three voters that may be removed, and one observer, which learns from a follower.
+fn relayed_and_reconfigured(seed: u64) -> (Cluster, i64) {
+    let mut cluster = Cluster::stopped(seed, 1);
+    for id in 1..=4 {
+        cluster.server(id).tune = |rules| rules.observer_masters = true;
+        cluster.server(id).reconfigures = true;
+        cluster.server(id).skip_acl = true;
+        cluster.start(id);
+    }
+    let leader = cluster.settle();
+    (cluster, leader)
+}
+
+/// Members leave.
+fn leaving(members: &[i64]) -> Request {
+    Request::new(OpCode::Reconfig, |out| {
+        out.null();
+        out.text(&members.iter().map(i64::to_string).collect::<Vec<_>>().join(","));
+        out.null();
+        out.long(-1);
+    })
 }
 
 fn write(cluster: &mut Cluster, server: i64, prefix: &str, count: i32) {
@@ -161,30 +185,29 @@ fn a_wiped_observer_gets_a_snapshot_from_a_follower_while_writes_go_on() {
 /// `Follower#processPacket` with COMMITANDACTIVATE: the observers hear of it, and stay where they are.
 #[test]
 fn a_reconfiguration_reaches_observers_of_followers() {
-    let mut cluster = Cluster::stopped(66, 1);
-    for id in 1..=4 {
-        cluster.server(id).tune = |rules| rules.observer_masters = true;
-        cluster.server(id).reconfigures = true;
-        cluster.server(id).skip_acl = true;
-        cluster.start(id);
-    }
-    let leader = cluster.settle();
+    let (mut cluster, leader) = relayed_and_reconfigured(66);
     let master = cluster.master_of(4).unwrap();
     let leaves = 6 - leader - master;
     let (conn, _) = cluster.connect(leader, 10_000);
-    let request = Request::new(OpCode::Reconfig, |out| {
-        use rookeeper_protocol::jute::Writer;
-        out.null();
-        out.text(&leaves.to_string());
-        out.null();
-        out.long(-1);
-    });
-    assert_eq!(cluster.call(leader, conn, 1, &request), Some(0));
+    assert_eq!(cluster.call(leader, conn, 1, &leaving(&[leaves])), Some(0));
     cluster.run(20);
     assert_eq!((cluster.serves(4), cluster.master_of(4)), (true, Some(master)));
     let members = &cluster.servers[&4].disk.members;
     assert!(!members.contains(&member(leaves)) && members.contains(&member(leader)), "{members}");
     cluster.crash(leaves);
+    write(&mut cluster, 4, "a", 3);
+    cluster.assert_equal();
+}
+
+/// Where only the leader votes there is nobody else to learn from; Java's observers wait then.
+#[test]
+fn an_observer_learns_from_the_leader_where_nobody_else_votes() {
+    let (mut cluster, leader) = relayed_and_reconfigured(68);
+    let (conn, _) = cluster.connect(leader, 10_000);
+    let others: Vec<i64> = (1..=3).filter(|id| *id != leader).collect();
+    assert_eq!(cluster.call(leader, conn, 1, &leaving(&others)), Some(0));
+    others.iter().for_each(|id| cluster.crash(*id));
+    cluster.run_until("learn from the leader", |cluster| cluster.master_of(4) == Some(leader) && cluster.serves(4));
     write(&mut cluster, 4, "a", 3);
     cluster.assert_equal();
 }

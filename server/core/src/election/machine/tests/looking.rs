@@ -194,7 +194,42 @@ fn answers_those_without_a_vote() {
     let told = server.hear(1, Looking, (3, 1, 7, 1));
     let end = (3, 1, 7, 1);
     assert_eq!(told, [Decided(Following, end), To(4, Following, end), To(99, Following, end)], "they were waiting");
+    server.now_ms += 200;
     assert_eq!(server.hear(4, Looking, observer), [To(4, Following, (3, 1, 7, 1))]);
+}
+
+/// Two servers of which neither takes the other for a voter would answer each other's answers for ever.
+#[test]
+fn those_without_a_vote_hear_no_more_than_they_would_ask() {
+    let own = |id: i64| format!("server.{id}=a:1:2\nserver.3=c:1:2\nversion=10");
+    let mut pair = [1, 2].map(|id| Server::new(id, &own(id)));
+    pair.iter_mut().for_each(|server| assert_eq!(server.look(0, 5).len(), 1, "only voters are asked"));
+    for asked in 1..=3 {
+        let mut said = pair[0].hear(2, Looking, (2, 0, 5, 1));
+        let mut answers = 0;
+        while let [To(to, Looking, vote)] = said[..] {
+            answers += 1;
+            assert!(answers < 10, "they go on answering each other");
+            said = pair[to as usize - 1].hear(3 - to, Looking, vote);
+        }
+        assert_eq!((said, answers), (vec![], 2), "time {asked}");
+        pair.iter_mut().for_each(|server| server.now_ms += 200);
+    }
+}
+
+/// Nobody can make a server remember everybody.
+#[test]
+fn not_more_without_a_vote_than_there_is_room_for() {
+    let mut server = Server::looking(1);
+    let answered = |server: &mut Server, from: i64| server.hear(from, Looking, (from, 0, 5, 1)).len();
+    assert_eq!((1000..1300).map(|from| answered(&mut server, from)).sum::<usize>(), 256);
+    let told = server.hear(3, Following, (3, 0, 5, 1)).len() + server.hear(3, Leading, (3, 0, 5, 1)).len();
+    assert_eq!(told, 0);
+    let told = server.hear(2, Following, (3, 0, 5, 1));
+    assert_eq!(told.len(), 1 + 256, "{told:?}");
+    assert_eq!(answered(&mut server, 1299), 0, "the others were asked for just now");
+    server.now_ms += 200;
+    assert_eq!(answered(&mut server, 1299), 1);
 }
 
 /// An observer elects with the others, but its own vote is less than any.
