@@ -178,21 +178,29 @@ impl Zab {
         (mirror.is_uncertain, mirror.flushed) = (false, mirror.flushed.max(mirror.replacing));
     }
 
-    /// A member's log was cut. Nothing that is committed goes.
-    pub(crate) fn cut(&mut self, member: i64, keep: Zxid) -> Result<(), Failed> {
+    /// A member's log was cut. What is committed may go only where a quorum has it without this member: a leader has counted
+    /// neither what this member had logged for it over an earlier connection, nor what it will log again.
+    pub(crate) fn cut(
+        &mut self,
+        member: i64,
+        keep: Zxid,
+        quorum: impl Fn(&dyn Fn(ServerId) -> bool) -> bool,
+    ) -> Result<(), Failed> {
         let committed = self.ledger.last_zxid();
         let mirror = self.mirrors.entry(member).or_default();
-        let goes = mirror.records.iter().find(|record| record.zxid > keep && record.zxid <= committed);
-        let is_committed = goes.is_some_and(|goes| {
-            let ledger = &self.ledger;
-            ledger.get(ledger.position(goes.zxid).saturating_sub(1)).is_some_and(|known| known.record == *goes)
-        });
-        ensure(!is_committed, "what is committed is never cut", || {
-            format!("server {member} keeps {keep}, {goes:?} goes")
-        })?;
+        let goes: Vec<LogRecord> =
+            mirror.records.iter().filter(|record| record.zxid > keep && record.zxid <= committed).cloned().collect();
         mirror.records.retain(|record| record.zxid <= keep);
         mirror.flushed = mirror.flushed.min(mirror.records.len());
         mirror.is_uncertain = false;
+        for record in &goes {
+            let known = self.ledger.get(self.ledger.position(record.zxid).saturating_sub(1));
+            let has = |id: ServerId| self.mirrors.get(&id.0).is_some_and(|mirror| mirror.has_flushed(record));
+            let stays = known.is_none_or(|known| known.record != *record) || quorum(&has);
+            ensure(stays, "what is committed is cut only where a quorum has it all the same", || {
+                format!("server {member} keeps {keep}, {} goes", record.zxid)
+            })?;
+        }
         Ok(())
     }
 

@@ -60,6 +60,8 @@ impl Cluster {
             )));
         }
         self.count("disk failed");
+        // In the same step it may have committed what its image has now.
+        self.note_commits(id);
         self.kill(id);
         self.restart_later(id);
     }

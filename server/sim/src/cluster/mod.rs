@@ -11,6 +11,7 @@ mod outputs;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rookeeper_core::ensemble::EnsembleConfig;
 use rookeeper_core::peer::{Input, Output};
 use rookeeper_protocol::peer::{PacketType, PeerState};
 use rookeeper_protocol::types::{ServerId, Zxid};
@@ -248,14 +249,17 @@ impl Cluster {
         let valid = peer
             .validate(tree)
             .map_err(|violation| Failed::new(violation.rule, format!("server {id}: {}", violation.detail)));
-        let active = peer.zab().membership.active();
-        let enough = |has: &dyn Fn(ServerId) -> bool| {
-            let voters = active.participants().count();
-            let have = active.participants().filter(|member| has(member.id)).count();
-            2 * have > voters
-        };
-        let looked = self.zab.look(id, peer, enough);
         self.check(valid);
+        self.note_commits(id);
+    }
+
+    /// Holds what a member takes for committed against the others.
+    fn note_commits(&mut self, id: i64) {
+        let Some(Process { peer, .. }) = self.members.get(&id).and_then(|member| member.process.as_ref()) else {
+            return;
+        };
+        let active = peer.zab().membership.active();
+        let looked = self.zab.look(id, peer, |has| is_majority(active, has));
         self.check(looked);
     }
 
@@ -281,4 +285,11 @@ impl Cluster {
 pub(crate) fn member_line(id: i64, votes: bool) -> String {
     let role = if votes { "participant" } else { "observer" };
     format!("server.{id}=h{id}:1:2:{role};0.0.0.0:{id}")
+}
+
+/// Whether servers are enough to decide, whatever the members think of it.
+fn is_majority(config: &EnsembleConfig, has: &dyn Fn(ServerId) -> bool) -> bool {
+    let voters = config.participants().count();
+    let have = config.participants().filter(|member| has(member.id)).count();
+    2 * have > voters
 }

@@ -6,7 +6,7 @@ use rookeeper_core::zab::{DialId, Epochs, LearnerLink};
 use rookeeper_protocol::peer::{PacketDecoder, PeerState, QuorumPacket};
 use rookeeper_protocol::types::Zxid;
 
-use super::Cluster;
+use super::{Cluster, is_majority};
 use crate::clock::Micros;
 use crate::member::{Process, Report};
 use crate::network::{Attempt, Cargo, Kind, PipeId};
@@ -388,7 +388,13 @@ impl Cluster {
                 self.check(persisted);
             }
             Effect::Cut(keep) => {
-                let cut = self.zab.cut(id, keep);
+                // It is the leader's list that counts, if there is a leader.
+                let judge = self.leader().unwrap_or(id);
+                let Some(active) = self.process(judge).map(|process| process.peer.zab().membership.active().clone())
+                else {
+                    return;
+                };
+                let cut = self.zab.cut(id, keep, |has| is_majority(&active, has));
                 self.check(cut);
             }
             Effect::Installed => self.zab.installed(id),
