@@ -17,6 +17,10 @@ use crate::watch::ConnId;
 use crate::zab::learner::Incoming;
 use crate::zab::{Action, DialId, Reason};
 
+/// Sessions without a connection here that the leader is told of at a time. An observer that brings more is sent away: a
+/// leader would not read so long an answer.
+const OTHERS_MAX: usize = 100_000;
+
 /// Who gave a sign of life since the leader asked last.
 #[derive(Debug, Default)]
 pub(super) struct Touches {
@@ -27,9 +31,13 @@ pub(super) struct Touches {
 }
 
 impl Touches {
-    /// A sign of life of a session that has no connection here.
-    pub(super) fn add(&mut self, session: SessionId, timeout_ms: i32) {
-        self.others.insert(session, timeout_ms);
+    /// A sign of life of a session that has no connection here. False, and it counts for nothing, if there are too many.
+    pub(super) fn add(&mut self, session: SessionId, timeout_ms: i32) -> bool {
+        let has_room = self.others.len() < OTHERS_MAX || self.others.contains_key(&session);
+        if has_room {
+            self.others.insert(session, timeout_ms);
+        }
+        has_room
     }
 
     pub(super) fn clear(&mut self, now_ms: i64) {
@@ -158,7 +166,8 @@ impl Peer {
         }
         let is_here = self.pipeline.sessions.get(session).is_some_and(|session| session.conn == Some(conn));
         if is_here && !self.leads() && heard_ms >= self.touches.asked_ms {
-            self.touches.add(session, timeout_ms);
+            // Without room its session lives a little less long, as if it had been heard a tick before.
+            let _has_room = self.touches.add(session, timeout_ms);
         }
         self.pipeline.sessions.detach(session, conn, timeout_ms, heard_ms);
         self.pipeline.local_sessions.detach(session, conn, timeout_ms, heard_ms);
@@ -178,5 +187,22 @@ fn entry_of(packet: &QuorumPacket) -> Result<Option<LogEntry>, Reason> {
             read(&InformAndActivate::read(data).map_err(|_| Reason::BadPacket)?.entry)
         }
         _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_of_life_have_a_bound() {
+        let mut touches = Touches::default();
+        let most = OTHERS_MAX as i64;
+        assert!((0..most).all(|id| touches.add(SessionId(id), 1)));
+        assert!(!touches.add(SessionId(most), 1));
+        assert!(touches.add(SessionId(0), 2));
+        assert_eq!((touches.others.len(), touches.others.get(&SessionId(0))), (OTHERS_MAX, Some(&2)));
+        touches.clear(0);
+        assert!(touches.add(SessionId(most), 1));
     }
 }

@@ -122,8 +122,7 @@ impl Peer {
     /// Sessions of an observer's clients gave a sign of life: the leader hears of it when it asks (`ObserverMaster#touch`).
     pub(super) fn relay_touches(&mut self, data: &[u8]) -> bool {
         let Ok(touches) = Touch::read_all(data) else { return false };
-        touches.into_iter().for_each(|touch| self.touches.add(touch.session, touch.timeout_ms));
-        true
+        touches.into_iter().all(|touch| self.touches.add(touch.session, touch.timeout_ms))
     }
 
     /// A client came to an observer with its session (`ObserverMaster#revalidateSession`).
@@ -145,7 +144,8 @@ impl Peer {
     pub(super) fn relay_revalidated(&mut self, session: SessionId, valid: bool) -> bool {
         let Some(relayed) = self.relayed.pop_front_if(|relayed| relayed.session == session) else { return false };
         if valid {
-            self.touches.add(session, relayed.timeout_ms);
+            // Without room it is heard of when its observer tells of it.
+            let _has_room = self.touches.add(session, relayed.timeout_ms);
             // Its client is not here any more, if it was.
             self.move_session(session, None);
         }
