@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, IoSlice};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use parking_lot::Mutex;
@@ -31,6 +31,8 @@ pub(crate) struct Outgoing<J> {
 struct Queue<J> {
     items: VecDeque<Item<J>>,
     bytes: usize,
+    /// Bytes that the other end has taken, ever.
+    taken: u64,
     /// A job is being done; whatever comes waits behind it.
     working: bool,
     closed: bool,
@@ -44,7 +46,7 @@ enum Item<J> {
 
 impl<J> Outgoing<J> {
     pub(super) fn new(writer: OwnedWriteHalf) -> Self {
-        let queue = Queue { items: VecDeque::new(), bytes: 0, working: false, closed: false };
+        let queue = Queue { items: VecDeque::new(), bytes: 0, taken: 0, working: false, closed: false };
         Self { writer, queue: Mutex::new(queue), changed: Notify::new() }
     }
 
@@ -93,6 +95,8 @@ impl<J> Outgoing<J> {
     where
         F: Future<Output = io::Result<()>>,
     {
+        // How much the other end had taken when it last took something. What is sent meanwhile gives it no more time.
+        let (mut taken, mut since) = (0, Instant::now());
         loop {
             let job = {
                 let mut queue = self.queue.lock();
@@ -101,6 +105,9 @@ impl<J> Outgoing<J> {
                 }
                 queue.working = false;
                 let blocked = self.write_some(&mut queue)?;
+                if queue.taken != taken || !blocked {
+                    (taken, since) = (queue.taken, Instant::now());
+                }
                 match queue.items.front() {
                     Some(Item::Job(_)) if !blocked => match queue.items.pop_front() {
                         Some(Item::Job(job)) => {
@@ -117,7 +124,7 @@ impl<J> Outgoing<J> {
                 Some(Some(job)) => work(job).await?,
                 Some(None) => {
                     tokio::select! {
-                        ready = self.writable(patience) => ready?,
+                        ready = self.writable(patience.saturating_sub(since.elapsed())) => ready?,
                         () = self.changed.notified() => {}
                     }
                 }
@@ -173,6 +180,7 @@ impl<J> Outgoing<J> {
 impl<J> Queue<J> {
     fn written(&mut self, mut count: usize) {
         self.bytes -= count;
+        self.taken += count as u64;
         while let Some(Item::Frame(frame)) = self.items.front_mut() {
             if frame.len() > count {
                 frame.advance(count);
@@ -240,6 +248,26 @@ mod tests {
         out.send(vec![Bytes::from(vec![0; 64 << 20])]);
         let ended = out.run(Duration::from_millis(50), |()| async { Ok(()) }).await;
         assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(other);
+    }
+
+    #[tokio::test]
+    async fn who_reads_nothing_is_given_up_while_more_is_sent() {
+        let (one, other) = pair().await;
+        let out: Arc<Outgoing<()>> = Arc::new(Outgoing::new(one.into_split().1));
+        out.send(vec![Bytes::from(vec![0; 64 << 20])]);
+        let more = out.clone();
+        let sender = tokio::spawn(async move {
+            loop {
+                // As everybody does who sends.
+                more.changed.notify_one();
+                tokio::task::yield_now().await;
+            }
+        });
+        let run = out.run(Duration::from_millis(200), |()| async { Ok(()) });
+        let ended = tokio::time::timeout(Duration::from_secs(20), run).await.unwrap();
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        sender.abort();
         drop(other);
     }
 
