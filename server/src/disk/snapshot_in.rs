@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use rookeeper_core::tree::ZnodeChange;
 use rookeeper_protocol::jute::DecodeError;
 use rookeeper_protocol::snapshot::{OPEN_ACL_KEY, SnapshotItem, SnapshotParser};
-use rookeeper_protocol::types::{Acl, AclList, Zxid, validate_path};
+use rookeeper_protocol::types::{Acl, AclList, EphemeralOwner, ExtendedTypes, OwnerError, Zxid, validate_path};
 use rookeeper_storage::fs::RealFs;
 use rookeeper_storage::kv::rocks::RocksEngine;
 use rookeeper_storage::tree::Delta;
@@ -34,6 +34,12 @@ pub(crate) enum SnapshotError {
     /// A znode stands where no tree has one.
     #[error("the snapshot has a znode at {0:?}, where there is none above it or none can be")]
     Place(String),
+    /// No tree is without a root.
+    #[error("the snapshot has no znodes")]
+    Empty,
+    /// A znode that this server cannot have.
+    #[error("the snapshot has a znode at {0:?} that cannot be taken: {1}; are the extended types configured alike?")]
+    Owner(String, OwnerError),
     /// What the image does not take.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -57,17 +63,20 @@ pub(crate) struct SnapshotReader {
     before: String,
     record: BytesMut,
     part: Delta,
+    types: ExtendedTypes,
 }
 
 impl SnapshotReader {
-    /// Begins with what was read behind the SNAP packet.
-    pub(crate) fn new(buffer: BytesMut, inner_length_max: i32) -> Self {
+    /// Begins with what was read behind the SNAP packet. What passes here can be loaded: once a snapshot has taken the place
+    /// of image and log there is nothing else that the server could start with.
+    pub(crate) fn new(buffer: BytesMut, inner_length_max: i32, types: ExtendedTypes) -> Self {
         Self {
             parser: SnapshotParser::new(buffer, inner_length_max),
             acls: BTreeMap::from([(OPEN_ACL_KEY, [Acl::open()].into())]),
             before: String::new(),
             record: BytesMut::new(),
             part: Delta::new(0),
+            types,
         }
     }
 
@@ -87,9 +96,10 @@ impl SnapshotReader {
             if self.part.size_bytes() >= PART_BYTES {
                 return Ok(Progress::Part(self.take_part()));
             }
-            let Self { parser, acls, before, record, part } = self;
+            let Self { parser, acls, before, record, part, types } = self;
             match parser.next_item()? {
                 None => return Ok(Progress::NeedsMore),
+                Some(SnapshotItem::End) if before.is_empty() => return Err(SnapshotError::Empty),
                 Some(SnapshotItem::End) => return Ok(Progress::Whole(self.take_part())),
                 Some(SnapshotItem::Sessions(_) | SnapshotItem::Acls(_)) => {}
                 Some(SnapshotItem::Session { id, timeout_ms }) => part.put_session(id.0, timeout_ms),
@@ -101,6 +111,8 @@ impl SnapshotReader {
                     if !may_follow(before, path) {
                         return Err(SnapshotError::Place(path.to_owned()));
                     }
+                    EphemeralOwner::decode(znode.stat.ephemeral_owner, *types)
+                        .map_err(|error| SnapshotError::Owner(path.to_owned(), error))?;
                     path.clone_into(before);
                     // A list that is not there belongs to a znode that was made while the snapshot was written: its
                     // transaction follows, and tells the list. Until then nobody may do anything.
@@ -210,7 +222,40 @@ fn fill(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::borrow::Cow;
+
+    use rookeeper_protocol::snapshot::{SnapshotWriter, SnapshotZnode};
+    use rookeeper_protocol::types::StatPersisted;
+
     use super::*;
+
+    fn read(znodes: &[(&str, i64)], types: ExtendedTypes) -> Result<bool, SnapshotError> {
+        let znode = |&(path, ephemeral_owner): &(_, _)| {
+            let stat = StatPersisted { ephemeral_owner, ..StatPersisted::default() };
+            let path = Cow::Borrowed(path);
+            SnapshotItem::Znode(SnapshotZnode { path, data: None, acl_key: OPEN_ACL_KEY, stat })
+        };
+        let counts = [SnapshotItem::Sessions(0), SnapshotItem::Acls(0)];
+        let mut stream = BytesMut::new();
+        let items = counts.into_iter().chain(znodes.iter().map(znode)).chain([SnapshotItem::End]);
+        SnapshotWriter::default().fill(items, usize::MAX, &mut stream).unwrap();
+        let mut reader = SnapshotReader::new(stream, 1000, types);
+        reader.read().map(|progress| matches!(progress, Progress::Whole(_)))
+    }
+
+    #[test]
+    fn what_cannot_be_loaded_is_not_taken_in() {
+        let (plain, extended) = (ExtendedTypes::default(), ExtendedTypes { enabled: true, emulate_353: false });
+        // A time to live, and a feature that no ZooKeeper has yet.
+        let (ttl, feature) = (0xFF_u64 << 56 | 5, 0xFF_u64 << 56 | 1 << 40);
+        assert!(read(&[("/", 0), ("/a", ttl as i64)], extended).unwrap());
+        assert!(read(&[("/", 0), ("/a", feature as i64)], plain).unwrap());
+        let refused = read(&[("/", 0), ("/a", feature as i64)], extended);
+        assert!(matches!(refused, Err(SnapshotError::Owner(path, _)) if path == "/a"));
+        assert!(matches!(read(&[], plain), Err(SnapshotError::Empty)));
+        assert!(matches!(read(&[("/", 0), ("/a/b", 0)], plain), Err(SnapshotError::Place(path)) if path == "/a/b"));
+    }
 
     #[test]
     fn parents_stand_before_their_children() {

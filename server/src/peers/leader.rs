@@ -19,7 +19,7 @@ use super::addresses::resolve;
 use super::outgoing::Outgoing;
 use super::packets::Packets;
 use crate::disk::{Progress, SnapshotReader, SnapshotSink};
-use crate::runtime::Shared;
+use crate::runtime::{Shared, tree_rules};
 
 /// Which leader to reach, and how long that may take.
 #[derive(Debug)]
@@ -155,7 +155,8 @@ impl Task {
     async fn receive(&mut self, packets: &mut Packets, sink: SnapshotSink, zxid: Zxid) -> io::Result<()> {
         let SnapshotSink { parts, stored } = sink;
         let buffer = std::mem::take(&mut packets.buffer);
-        let mut snapshot = SnapshotReader::new(buffer, self.shared.connection_rules.inner_length_max);
+        let types = tree_rules(&self.shared.config).extended_types;
+        let mut snapshot = SnapshotReader::new(buffer, self.shared.connection_rules.inner_length_max, types);
         loop {
             let gone = |_| io::Error::other("the snapshot is not wanted any more");
             match snapshot.read().map_err(io::Error::other)? {
