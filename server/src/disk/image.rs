@@ -59,6 +59,7 @@ impl ImageThread {
 
     /// Runs until the server stops. A failure stops the server: without an image the log would grow for ever.
     pub(crate) fn run(mut self) {
+        let _critical = self.shared.critical_thread();
         if let Err(error) = self.work() {
             self.shared.fail(&error.to_string());
         }

@@ -170,6 +170,7 @@ impl LogThread {
 
     /// Runs until the server stops and everything is answered, or until a write fails.
     pub(crate) fn run(mut self) {
+        let _critical = self.shared.critical_thread();
         while self.take_work() {
             self.prepare();
             if let Err(error) = self.flush() {

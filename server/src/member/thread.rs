@@ -100,6 +100,7 @@ impl MemberThread {
         // All sockets close at once, so that the others need not wait for one who says nothing any more.
         runtime.shutdown_background();
         if let Err(error) = worked.and_then(|()| self.disk.close()) {
+        let _critical = self.shared.critical_thread();
             self.shared.fail(&error.to_string());
         }
     }

@@ -10,6 +10,8 @@ mod inbox;
 mod machine;
 mod shared;
 mod start;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tick;
 
 pub use clock::Clock;

@@ -61,6 +61,23 @@ pub(crate) struct Shared {
     pub(crate) trace_mask: AtomicI64,
 }
 
+/// Held by a thread that nobody can do without: if it ends in a panic the server ends too, instead of going on without it
+/// (`ZooKeeperCriticalThread`).
+#[derive(Debug)]
+pub(crate) struct Critical(Arc<Shared>);
+
+impl Drop for Critical {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let thread = std::thread::current();
+            let name = thread.name().unwrap_or("unnamed");
+            self.0.fail(&format!(
+                "the thread {name} ended in a panic, which is a mistake in the server; please report it"
+            ));
+        }
+    }
+}
+
 /// Java's default trace mask (`ZooTrace`).
 const TRACE_MASK_DEFAULT: i64 = 0b1_0011_0010;
 
@@ -192,6 +209,11 @@ impl Shared {
         self.stop.notify_one();
     }
 
+    /// For the beginning of a thread that nobody can do without.
+    pub(crate) fn critical_thread(self: &Arc<Self>) -> Critical {
+        Critical(self.clone())
+    }
+
     /// Whether the server failed.
     pub(crate) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
@@ -206,5 +228,28 @@ impl Shared {
     pub(crate) fn begin_stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.inbox.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::runtime::testing::idle_server;
+
+    #[test]
+    fn a_server_does_not_outlive_a_thread_that_it_needs() {
+        let shared = idle_server();
+        let run = |breaks: bool| {
+            let shared = shared.clone();
+            let work = move || {
+                let _critical = shared.critical_thread();
+                assert!(!breaks);
+            };
+            std::thread::Builder::new().name("log".to_owned()).spawn(work).unwrap().join()
+        };
+        run(false).unwrap();
+        assert!(shared.is_running());
+        run(true).unwrap_err();
+        assert!(!shared.is_running() && shared.failure().unwrap().starts_with("the thread log ended in a panic"));
     }
 }
