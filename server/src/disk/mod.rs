@@ -6,6 +6,8 @@ mod log;
 mod recovery;
 mod snapshot_in;
 mod snapshot_out;
+#[cfg(test)]
+pub(crate) mod testing;
 mod znode_record;
 
 pub(crate) use history::{HistoryRequest, LogPosition};

@@ -148,7 +148,7 @@ impl LearnerPort {
         let packets = Packets::new(reader, shared.connection_rules.inner_length_max);
         let position = Mutex::new(LogPosition::default());
         let ended = tokio::select! {
-            read = read(shared, link, packets) => read,
+            read = read(shared, link, packets, &position) => read,
             written = out.run(self.patience, |job| self.work_on(link, &out, &position, job)) => written,
         };
         if let Err(error) = ended {
@@ -189,8 +189,16 @@ impl LearnerPort {
     }
 }
 
-async fn read(shared: &Shared, link: LearnerLink, mut packets: Packets) -> io::Result<()> {
+async fn read(
+    shared: &Shared,
+    link: LearnerLink,
+    mut packets: Packets,
+    position: &Mutex<LogPosition>,
+) -> io::Result<()> {
     while packets.read().await? {
+        // A learner says nothing while it is sent what it lacked. Whoever speaks again has all of it, and must not keep
+        // segments of the log for as long as it stays connected.
+        *position.lock() = LogPosition::default();
         let mut inputs = Vec::new();
         let before = packets.buffer.len();
         while let Some(packet) = packets.next()? {
@@ -200,4 +208,57 @@ async fn read(shared: &Shared, link: LearnerLink, mut packets: Packets) -> io::R
         packets.hand_in(shared, inputs, bytes).await;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use bytes::BytesMut;
+    use rookeeper_core::zab::HistoryPiece;
+    use rookeeper_protocol::peer::{PacketType, write_packet};
+    use rookeeper_protocol::types::Zxid;
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::disk::testing::log_of;
+    use crate::runtime::testing::idle_server;
+
+    async fn next_input(shared: &Shared) -> Input {
+        loop {
+            let arrival = shared.inbox.lock().arrivals.pop();
+            match arrival {
+                Some(mut arrival) => return arrival.inputs.remove(0),
+                None => tokio::task::yield_now().await,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn who_was_served_from_the_log_does_not_keep_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = log_of(dir.path(), 100);
+        let shared = idle_server();
+        let port = LearnerPort::new(shared.clone(), Duration::from_secs(60));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let at = listener.local_addr().unwrap();
+        port.listen(listener, Guests::Learners, &Handle::current()).unwrap();
+        let mut learner = TcpStream::connect(at).await.unwrap();
+        let Input::LearnerConnected { link } = next_input(&shared).await else { panic!("not connected") };
+
+        let (after, through) = (Zxid(1), Zxid(100));
+        let request = HistoryRequest { history: log.history(), after, through, bytes_max: 1, log_bytes_max: None };
+        port.work(link, Job::History(request));
+        let Input::HistoryRead { piece: HistoryPiece::Records { records, .. }, .. } = next_input(&shared).await else {
+            panic!("nothing was read")
+        };
+        assert_eq!(records.len(), 1);
+        // The next piece is still there, whatever the image has meanwhile.
+        assert!(log.retire(100).is_empty());
+        let mut word = BytesMut::new();
+        write_packet(&mut word, PacketType::Ack, Zxid(1), None);
+        learner.write_all(&word).await.unwrap();
+        assert!(matches!(next_input(&shared).await, Input::LearnerPacket { .. }));
+        assert!(!log.retire(100).is_empty());
+    }
 }
