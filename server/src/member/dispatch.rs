@@ -1,8 +1,6 @@
 //! What the machine asks for besides the disk: words to other servers, the clients' door, lists of members, and what
 //! operators should read.
 
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rookeeper_core::ensemble::{Activation, EnsembleConfig};
@@ -11,12 +9,10 @@ use rookeeper_core::watch::ConnId;
 use rookeeper_core::zab::{DialId, LearnerLink};
 use rookeeper_protocol::types::{HostPort, ServerId, SessionId};
 use rookeeper_storage::Result;
-use tokio::runtime::Handle;
 
-use super::thread::{MemberThread, Sockets};
-use crate::config::EnsembleLimits;
+use super::thread::MemberThread;
 use crate::disk::{Camera, HistoryRequest, Picture};
-use crate::peers::{Dial, ElectionPort, Guests, Job, LeaderLink, LearnerPort, bind_all};
+use crate::peers::{Dial, Job, LeaderLink};
 use crate::runtime::tree_rules;
 
 /// What a znode takes in Java's snapshot besides its path and data, in bytes.
@@ -101,31 +97,13 @@ impl MemberThread {
     pub(super) fn activate_members(&mut self, text: &str, activation: &Activation) -> Result<()> {
         self.files.keep(text, activation)?;
         if let Some(active) = self.parse(text) {
-            self.activate(active);
+            self.sockets.addresses.activate(active);
+            self.mover.follow();
         }
         if let Some(address) = &activation.client_address {
             self.shared.client_address.send_replace(Some(address.clone()));
         }
         Ok(())
-    }
-
-    /// Another list is in force: it may say that this server is somewhere else.
-    fn activate(&self, active: EnsembleConfig) {
-        let Sockets { addresses, election, learners } = &self.sockets;
-        let places = || (addresses.own_election_port(), addresses.own_learner_port());
-        let before = places();
-        addresses.activate(active);
-        let now = places();
-        if now == before || now.0.is_empty() {
-            return;
-        }
-        let (election, learners) = (election.clone(), learners.clone());
-        let limits = self.shared.config.ensemble.limits.clone();
-        tokio::spawn(async move {
-            if let Err(error) = move_to(now, &election, &learners, &limits).await {
-                tracing::error!("cannot listen for other servers where the list of members says: {error}");
-            }
-        });
     }
 
     fn dial(&mut self, dial: DialId, to: ServerId, at: Vec<HostPort>, timeout_ms: i64) {
@@ -192,27 +170,6 @@ impl MemberThread {
         handle.write(&self.shared);
         handle.notify.notify_one();
     }
-}
-
-/// Listens for other servers somewhere else (`QuorumPeer#restartLeaderElection`).
-async fn move_to(
-    (elections, guests): (Vec<HostPort>, Vec<HostPort>),
-    election: &ElectionPort,
-    learners: &Arc<LearnerPort>,
-    limits: &EnsembleLimits,
-) -> io::Result<()> {
-    let bind = async |at: &[HostPort]| {
-        let bound = bind_all(at, limits.listen_on_all_ips, limits.bind_tries).await;
-        bound.map_err(|(address, error)| io::Error::new(error.kind(), format!("{address}: {error}")))
-    };
-    election.listen(bind(&elections).await?).await?;
-    let listeners = bind(&guests).await?;
-    learners.stop_listening(Guests::Learners);
-    for listener in listeners {
-        learners.listen(listener, Guests::Learners, &Handle::current())?;
-    }
-    tracing::info!("listening for other servers where the new list of members says");
-    Ok(())
 }
 
 fn tell_operator(event: &Event) {

@@ -17,6 +17,7 @@ mod disk;
 mod dispatch;
 mod files;
 mod monitor;
+mod moving;
 mod rules;
 mod thread;
 

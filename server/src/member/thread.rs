@@ -14,6 +14,7 @@ use tokio::runtime::{Handle, Runtime};
 use super::disk::{MemberDisk, Outcome};
 use super::files::MemberFiles;
 use super::monitor::Monitor;
+use super::moving::Mover;
 use crate::client::{ConnectionHandle, ConnectionTable};
 use crate::disk::{ImageProgress, Picture};
 use crate::peers::{Addresses, ElectionPort, LeaderLink, LearnerPort};
@@ -41,6 +42,7 @@ pub(crate) struct MemberThread {
     pub(super) disk: MemberDisk,
     pub(super) progress: Arc<ImageProgress>,
     pub(super) sockets: Sockets,
+    pub(super) mover: Arc<Mover>,
     pub(super) files: MemberFiles,
     pub(super) leader: Option<LeaderLink>,
     pub(super) pictures: BTreeMap<LearnerLink, Picture>,
@@ -73,11 +75,13 @@ impl MemberThread {
         files: MemberFiles,
         clients: Handle,
     ) -> Self {
+        let mover = Mover::new(&sockets, shared.config.ensemble.limits.clone());
         Self {
             shared,
             disk,
             progress,
             sockets,
+            mover,
             files,
             leader: None,
             pictures: BTreeMap::new(),
@@ -96,11 +100,11 @@ impl MemberThread {
     /// Runs until the machine has stopped, or a write fails. The sockets between servers are served on this thread too:
     /// what another server says wakes it, and nobody else.
     pub(crate) fn run(mut self, runtime: Runtime) {
+        let _critical = self.shared.critical_thread();
         let worked = runtime.block_on(self.work());
         // All sockets close at once, so that the others need not wait for one who says nothing any more.
         runtime.shutdown_background();
         if let Err(error) = worked.and_then(|()| self.disk.close()) {
-        let _critical = self.shared.critical_thread();
             self.shared.fail(&error.to_string());
         }
     }

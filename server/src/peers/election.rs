@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -47,7 +47,7 @@ pub(crate) struct ElectionPort {
 #[derive(Debug)]
 enum Event {
     Send { to: ServerId, message: Bytes },
-    Listen { listeners: Vec<TcpListener> },
+    Listen { listeners: Vec<TcpListener>, done: oneshot::Sender<()> },
     Dialed { to: ServerId, stream: TcpStream },
     DialFailed { to: ServerId },
     Accepted { first: InitialMessage, stream: TcpStream, rest: BytesMut },
@@ -76,7 +76,7 @@ impl ElectionPort {
             open: BTreeMap::new(),
             next_link: 1,
             tasks: JoinSet::new(),
-            accepting: Vec::new(),
+            accepting: JoinSet::new(),
             strangers: Arc::new(Semaphore::new(STRANGERS_MAX)),
             out: Vec::new(),
         };
@@ -84,10 +84,13 @@ impl ElectionPort {
         Ok(Self { events })
     }
 
-    /// Listens somewhere else from now on; connections that stand stay.
+    /// Listens here from now on, and nowhere else: other listeners are closed when this returns. Connections that stand
+    /// stay.
     pub(crate) async fn listen(&self, listeners: Vec<std::net::TcpListener>) -> io::Result<()> {
         let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?;
-        self.events.send(Event::Listen { listeners }).await.map_err(io::Error::other)
+        let (done, listens) = oneshot::channel();
+        self.events.send(Event::Listen { listeners, done }).await.map_err(io::Error::other)?;
+        listens.await.map_err(io::Error::other)
     }
 
     /// Sends a notification. An election repeats itself: one that finds no room is dropped.
@@ -123,8 +126,8 @@ struct Port {
     next_link: u64,
     /// All tasks of connections: they end with this one.
     tasks: JoinSet<()>,
-    /// Those of them that listen.
-    accepting: Vec<AbortHandle>,
+    /// Those that listen.
+    accepting: JoinSet<()>,
     /// Room for connections that have not said who they are.
     strangers: Arc<Semaphore>,
     out: Vec<LinkOutput>,
@@ -132,7 +135,7 @@ struct Port {
 
 impl Port {
     async fn run(mut self, listeners: Vec<TcpListener>, mut received: mpsc::Receiver<Event>) {
-        self.listen(listeners);
+        self.listen(listeners).await;
         loop {
             let deadline = self.links.next_deadline_ms().map(|at_ms| self.shared.clock.instant_at(at_ms));
             let due = async {
@@ -143,7 +146,7 @@ impl Port {
             };
             tokio::select! {
                 event = received.recv() => match event {
-                    Some(event) => self.on_event(event),
+                    Some(event) => self.on_event(event).await,
                     None => return,
                 },
                 () = due => self.links.on_timeout(self.shared.clock.monotonic_ms(), &mut self.out),
@@ -154,18 +157,21 @@ impl Port {
     }
 
     /// Accepts connections here, and nowhere else any more.
-    fn listen(&mut self, listeners: Vec<TcpListener>) {
-        self.accepting.drain(..).for_each(|task| task.abort());
+    async fn listen(&mut self, listeners: Vec<TcpListener>) {
+        self.accepting.shutdown().await;
         for listener in listeners {
-            let accept = accept(listener, self.strangers.clone(), self.sockets, self.events.clone());
-            self.accepting.push(self.tasks.spawn(accept));
+            self.accepting.spawn(accept(listener, self.strangers.clone(), self.sockets, self.events.clone()));
         }
     }
 
-    fn on_event(&mut self, event: Event) {
+    async fn on_event(&mut self, event: Event) {
         let now_ms = self.shared.clock.monotonic_ms();
         match event {
-            Event::Listen { listeners } => self.listen(listeners),
+            Event::Listen { listeners, done } => {
+                self.listen(listeners).await;
+                // Who asked does not go before the server stops.
+                let _told = done.send(());
+            }
             Event::Send { to, message } => self.links.send(now_ms, to, message, &mut self.out),
             Event::Dialed { to, stream } => {
                 let link = self.register(stream, BytesMut::new());

@@ -14,7 +14,7 @@ use rookeeper_core::zab::LearnerLink;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 use super::limits::{EXHAUSTED_PAUSE, LEARNERS_MAX, READ_BYTES};
 use super::outgoing::Outgoing;
@@ -46,7 +46,7 @@ pub(crate) struct LearnerPort {
     shared: Arc<Shared>,
     links: Mutex<BTreeMap<LearnerLink, Arc<Outgoing<Job>>>>,
     next_link: AtomicU64,
-    accepting: Mutex<Vec<(Guests, AbortHandle)>>,
+    accepting: Mutex<Vec<(Guests, JoinHandle<()>)>>,
     /// A learner that reads nothing for so long is given up: `initLimit`.
     patience: Duration,
 }
@@ -71,19 +71,19 @@ impl LearnerPort {
     ) -> io::Result<()> {
         let _entered = runtime.enter();
         let listener = TcpListener::from_std(listener)?;
-        let task = runtime.spawn(self.clone().accept(listener, guests)).abort_handle();
+        let task = runtime.spawn(self.clone().accept(listener, guests));
         self.accepting.lock().push((guests, task));
         Ok(())
     }
 
-    /// Accepts nobody of these any more; connections that stand stay.
-    pub(crate) fn stop_listening(&self, guests: Guests) {
-        self.accepting.lock().retain(|(of, task)| {
-            if *of == guests {
-                task.abort();
-            }
-            *of != guests
-        });
+    /// Accepts nobody of these any more, and closes their listeners; connections that stand stay.
+    pub(crate) async fn stop_listening(&self, guests: Guests) {
+        let stopped: Vec<_> = self.accepting.lock().extract_if(.., |(of, _)| *of == guests).collect();
+        for (_, task) in stopped {
+            task.abort();
+            // It never ends by itself.
+            let _aborted = task.await;
+        }
     }
 
     /// Sends frames to a learner; nothing happens if it is gone.
