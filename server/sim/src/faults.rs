@@ -165,9 +165,11 @@ impl Cluster {
         self.start(id);
     }
 
-    /// Some client that is connected asks for this.
+    /// Some client that is connected, and may, asks for this.
     fn ask_anybody(&mut self, op: Op) {
-        if let Some(node) = self.clients.iter().find(|client| client.is_open).map(|client| client.node) {
+        if let Some(node) =
+            self.clients.iter().find(|client| client.is_open && client.may_reconfigure()).map(|client| client.node)
+        {
             self.ask(node, op);
         }
     }

@@ -21,6 +21,8 @@ pub(crate) enum Event {
     Own { member: i64, life: u64, input: Box<Input> },
     /// What is committed is applied.
     Apply { member: i64, life: u64 },
+    /// The container manager of a process does what it does next.
+    Reap { member: i64, life: u64 },
     /// Somebody looks whether a learner's connection goes on.
     Look { pipe: PipeId },
     /// A client looks what it wants to do.

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rookeeper_core::tree::ReapRules;
 use rookeeper_protocol::types::SessionId;
 
 use crate::checks::{Failed, compare_members, ensure};
-use crate::client::{Client, Workload};
+use crate::client::{Client, TTL_MS_MAX, Who, Workload};
 use crate::clock::Micros;
 use crate::cluster::{Cluster, FIRST_CLIENT};
-use crate::member::Settings;
+use crate::member::{Reaping, Settings};
 use crate::plan::{self, Plan, Planned};
 use crate::random::Random;
 
@@ -75,6 +76,8 @@ impl Shape {
             observer_sync: !random.permille(200),
             first_counter: if random.permille(50) { u32::MAX - 300 } else { 0 },
             lazy_permille: [0, 0, 100, 500][random.below(4) as usize],
+            acls: random.permille(500),
+            reaping: Some(draw_reaping(random)),
             ..Settings::default()
         };
         Self {
@@ -83,6 +86,14 @@ impl Shape {
             pause_us: [20_000, 60_000, 200_000, 600_000][random.below(4) as usize],
             settings,
         }
+    }
+}
+
+fn draw_reaping(random: &mut Random) -> Reaping {
+    Reaping {
+        interval_ms: [500, 2_000, 10_000][random.below(3) as usize],
+        pause_ms: [1, 20, 600][random.below(3) as usize],
+        rules: ReapRules { never_used_ms_max: [0, 3_000][random.below(2) as usize] },
     }
 }
 
@@ -132,7 +143,12 @@ fn begin(random: &mut Random, shape: &Shape, shows: bool) -> Cluster {
         let node = FIRST_CLIENT + index as i64;
         let workload = Workload { pause_us: shape.pause_us, rests: false };
         let timeout_ms = timeouts_ms[index % 2] as i32;
-        cluster.add_client(Client::new(node, random.fork(100 + index as u64), timeout_ms, Some(workload)));
+        let mut client = Client::new(node, random.fork(100 + index as u64), timeout_ms, Some(workload));
+        if shape.settings.acls {
+            // The first one can do everything, so that somebody can reconfigure.
+            client.who = [Who::Super, Who::Alice, Who::Stranger, Who::Bob][index % 4];
+        }
+        cluster.add_client(client);
     }
     cluster
 }
@@ -154,6 +170,10 @@ fn finish(cluster: &mut Cluster, tick_ms: i64) {
             workload.rests = true;
         }
     }
+    // What has a time to live has outlived it then, unless a wall clock was set back; of what is due nothing stays.
+    cluster.run(TTL_MS_MAX * 1000);
+    let reaped = cluster.run_until(bound, Cluster::has_nothing_due);
+    cluster.check(ensure(reaped, "what is due goes after a while", || describe(cluster)));
     let settled = settle(cluster, bound);
     cluster.check(settled);
 }

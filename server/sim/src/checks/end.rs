@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rookeeper_core::tree::Tree;
-use rookeeper_protocol::types::SessionId;
+use rookeeper_protocol::types::{EphemeralOwner, SessionId};
 
 use super::{Failed, Ledger, ensure};
 
@@ -30,10 +30,18 @@ pub(crate) fn compare_members(
         ensure(equal, "what was agreed on is there", || {
             format!("server {member} has {path} with version {version}, agreed was {}", state.version)
         })?;
-        let owner = znode.stat.ephemeral_owner;
-        ensure(SessionId(owner) == state.owner, "a znode belongs to whoever made it", || {
-            format!("server {member} has {path} of {owner:#x}, agreed was {}", state.owner)
+        let owner = znode.owner();
+        ensure(owner == state.owner, "a znode belongs to whoever made it", || {
+            format!("server {member} has {path} of {owner:?}, agreed was {:?}", state.owner)
         })?;
+        let acl = tree.acls().list(znode.acl);
+        ensure(Some(&acl[..]) == ledger.acl_at(path, last), "a znode has the ACL that was agreed on", || {
+            format!("server {member} has {path} with {acl:?}")
+        })?;
+        if let EphemeralOwner::Session(session) = state.owner {
+            let is_open = ledger.sessions.get(&session).is_some_and(|life| life.closed.is_none());
+            ensure(is_open, "an ephemeral znode belongs to an open session", || format!("{path} of {session}"))?;
+        }
     }
     let own = tree.node_count() - Tree::new(*tree.rules(), 1).node_count();
     ensure(own == count, "nothing is there that was not agreed on", || {

@@ -1,11 +1,12 @@
 //! The one order of all that is committed, and what it means, told once more in the simplest way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use bytes::Bytes;
 use rookeeper_core::zab::LogRecord;
-use rookeeper_protocol::txn::{LogEntry, Txn};
-use rookeeper_protocol::types::{OpCode, SessionId, Zxid};
+use rookeeper_protocol::txn::{CreateTxn, LogEntry, Txn};
+use rookeeper_protocol::types::{Acl, AclList, EphemeralOwner, ErrorCode, OpCode, SessionId, Zxid};
 
 use super::Failed;
 
@@ -14,7 +15,8 @@ use super::Failed;
 pub(crate) struct Committed {
     pub(crate) record: LogRecord,
     cxid: i32,
-    pub(crate) is_error: bool,
+    /// What it failed with.
+    pub(crate) error: Option<i32>,
 }
 
 /// A znode from some transaction on.
@@ -22,8 +24,11 @@ pub(crate) struct Committed {
 pub(crate) struct State {
     pub(crate) data: Option<Bytes>,
     pub(crate) version: i32,
-    pub(crate) owner: SessionId,
+    pub(crate) owner: EphemeralOwner,
+    pub(crate) czxid: Zxid,
     pub(crate) mzxid: Zxid,
+    /// When its data was set, by the leader's wall clock.
+    pub(crate) mtime_ms: i64,
 }
 
 /// What became of a path, by transactions: a znode, or none.
@@ -32,6 +37,8 @@ struct Path {
     states: Vec<(Zxid, Option<State>)>,
     /// When its children changed.
     children: Vec<Zxid>,
+    /// Its ACLs; one that is deleted leaves its last one.
+    acls: Vec<(Zxid, AclList)>,
 }
 
 /// A session.
@@ -47,6 +54,10 @@ pub(crate) struct Ledger {
     committed: Vec<Committed>,
     paths: BTreeMap<String, Path>,
     pub(crate) sessions: BTreeMap<SessionId, Life>,
+    /// Paths that were containers, or had a time to live.
+    pub(super) mortal: BTreeSet<String>,
+    /// Those that some leader has found due.
+    pub(super) found_due: BTreeSet<String>,
     /// Sessions may be known to their servers alone.
     pub(crate) are_sessions_local: bool,
     by_request: BTreeMap<(SessionId, i32), usize>,
@@ -83,17 +94,17 @@ impl Ledger {
         let entry =
             LogEntry::read(&record.payload).map_err(|error| Failed::new("what is committed can be read", error))?;
         let (session, cxid) = (entry.header.client_id, entry.header.cxid);
-        let is_error = is_error(&entry.txn);
+        let error = error_of(&entry.txn);
         if let Some(closed) = self.sessions.get(&session).and_then(|life| life.closed)
-            && !is_error
+            && error.is_none()
             && !self.is_closed_again(&entry, closed)
         {
             let what = format!("{zxid} is of session {session}, closed with {closed}: {:?}", entry.txn);
             return Err(Failed::new("a closed session does nothing more", what));
         }
-        self.apply(zxid, session, &entry.txn)?;
+        self.apply(zxid, session, entry.header.time, &entry.txn)?;
         self.by_request.entry((session, cxid)).or_insert(self.committed.len());
-        self.committed.push(Committed { record, cxid, is_error });
+        self.committed.push(Committed { record, cxid, error });
         Ok(())
     }
 
@@ -105,24 +116,30 @@ impl Ledger {
         matches!(&entry.txn, Txn::CloseSession { paths } if paths.as_ref().is_none_or(Vec::is_empty)) && !expired
     }
 
-    fn apply(&mut self, zxid: Zxid, session: SessionId, txn: &Txn) -> Result<(), Failed> {
+    fn apply(&mut self, zxid: Zxid, session: SessionId, time_ms: i64, txn: &Txn) -> Result<(), Failed> {
         match txn {
-            Txn::Create { create, ephemeral, .. } => {
-                let owner = if *ephemeral { session } else { SessionId::NONE };
-                let state = State { data: create.data.clone(), version: 0, owner, mzxid: zxid };
-                self.put(&create.path, zxid, Some(state));
-                self.touch_parent(&create.path, zxid);
+            Txn::Create { create, ephemeral: true, .. } => {
+                self.create(zxid, time_ms, create, EphemeralOwner::Session(session));
             }
-            Txn::CreateContainer(create) | Txn::CreateTtl { create, .. } => {
-                let state = State { data: create.data.clone(), version: 0, owner: SessionId::NONE, mzxid: zxid };
-                self.put(&create.path, zxid, Some(state));
-                self.touch_parent(&create.path, zxid);
+            Txn::Create { create, .. } => self.create(zxid, time_ms, create, EphemeralOwner::None),
+            Txn::CreateContainer(create) => self.create_mortal(zxid, time_ms, create, EphemeralOwner::Container),
+            Txn::CreateTtl { create, ttl_ms } => {
+                self.create_mortal(zxid, time_ms, create, EphemeralOwner::Ttl(*ttl_ms));
             }
-            Txn::Delete { path, .. } => self.remove(path, zxid),
+            Txn::Delete { op, path } => {
+                if *op == OpCode::DeleteContainer {
+                    self.check_reaped(path, zxid)?;
+                }
+                self.remove(path, zxid);
+            }
             Txn::SetData { op: OpCode::SetData, path, data, version } => {
-                let owner = self.at(path, zxid).map_or(SessionId::NONE, |state| state.owner);
-                self.put(path, zxid, Some(State { data: data.clone(), version: *version, owner, mzxid: zxid }));
+                if let Some(before) = self.at(path, zxid).cloned() {
+                    let state =
+                        State { data: data.clone(), version: *version, mzxid: zxid, mtime_ms: time_ms, ..before };
+                    self.put(path, zxid, Some(state));
+                }
             }
+            Txn::SetAcl { path, acl, .. } => self.set_acl(path, zxid, acl),
             Txn::CreateSession { .. } => {
                 let life = Life { opened: zxid, closed: None };
                 if let Some(other) = self.sessions.insert(session, life) {
@@ -136,12 +153,28 @@ impl Ledger {
                 let owned: Vec<String> = self.owned_by(session).collect();
                 owned.iter().for_each(|path| self.remove(path, zxid));
             }
-            Txn::Multi(parts) if !is_error(txn) => {
-                parts.iter().try_for_each(|part| self.apply(zxid, session, part))?;
+            Txn::Multi(parts) if error_of(txn).is_none() => {
+                parts.iter().try_for_each(|part| self.apply(zxid, session, time_ms, part))?;
             }
-            Txn::Multi(_) | Txn::SetData { .. } | Txn::SetAcl { .. } | Txn::Check { .. } | Txn::Error { .. } => {}
+            Txn::Multi(_) | Txn::SetData { .. } | Txn::Check { .. } | Txn::Error { .. } => {}
         }
         Ok(())
+    }
+
+    fn create(&mut self, zxid: Zxid, mtime_ms: i64, create: &CreateTxn, owner: EphemeralOwner) {
+        let state = State { data: create.data.clone(), version: 0, owner, czxid: zxid, mzxid: zxid, mtime_ms };
+        self.put(&create.path, zxid, Some(state));
+        self.set_acl(&create.path, zxid, &create.acl);
+        self.touch_parent(&create.path, zxid);
+    }
+
+    fn create_mortal(&mut self, zxid: Zxid, mtime_ms: i64, create: &CreateTxn, owner: EphemeralOwner) {
+        self.mortal.insert(create.path.to_string());
+        self.create(zxid, mtime_ms, create, owner);
+    }
+
+    fn set_acl(&mut self, path: &str, zxid: Zxid, acl: &AclList) {
+        self.paths.entry(path.to_owned()).or_default().acls.push((zxid, acl.clone()));
     }
 
     fn put(&mut self, path: &str, zxid: Zxid, state: Option<State>) {
@@ -172,7 +205,7 @@ impl Ledger {
 
     fn owned_by(&self, session: SessionId) -> impl Iterator<Item = String> {
         self.now()
-            .filter(move |(_, state)| state.owner == session && session != SessionId::NONE)
+            .filter(move |(_, state)| state.owner == EphemeralOwner::Session(session))
             .map(|(path, _)| path.to_owned())
     }
 
@@ -186,6 +219,28 @@ impl Ledger {
         let states = &self.paths.get(path)?.states;
         let behind = states.partition_point(|(at, _)| *at <= zxid);
         states.get(behind.checked_sub(1)?)?.1.as_ref()
+    }
+
+    /// A znode's ACL as it was at this zxid; the last one, if it was not there.
+    pub(crate) fn acl_at(&self, path: &str, zxid: Zxid) -> Option<&[Acl]> {
+        let acls = &self.paths.get(path)?.acls;
+        let behind = acls.partition_point(|(at, _)| *at <= zxid);
+        acls.get(behind.checked_sub(1)?).map(|(_, acl)| &acl[..])
+    }
+
+    /// The ACL that a znode came with in this transaction.
+    pub(crate) fn first_acl(&self, path: &str, zxid: Zxid) -> Option<&[Acl]> {
+        let acls = &self.paths.get(path)?.acls;
+        acls.get(acls.partition_point(|(at, _)| *at < zxid)).map(|(_, acl)| &acl[..])
+    }
+
+    /// How many children a znode had at this zxid.
+    pub(crate) fn children_at(&self, path: &str, zxid: Zxid) -> usize {
+        let prefix = if path == "/" { path.to_owned() } else { format!("{path}/") };
+        let below =
+            self.paths.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded)).map(|(path, _)| path);
+        let below = below.take_while(|below| below.starts_with(&prefix));
+        below.filter(|below| !below[prefix.len()..].contains('/') && self.at(below, zxid).is_some()).count()
     }
 
     /// The first change of a znode's own state behind `after`.
@@ -212,11 +267,16 @@ impl Ledger {
     }
 }
 
-/// Whether a transaction changes nothing.
-fn is_error(txn: &Txn) -> bool {
+/// What a transaction failed with, if it changes nothing. In front of the part of a multi that failed stand others without a
+/// reason of their own.
+fn error_of(txn: &Txn) -> Option<i32> {
     match txn {
-        Txn::Error { .. } => true,
-        Txn::Multi(parts) => parts.iter().any(|part| matches!(part, Txn::Error { .. })),
-        _ => false,
+        Txn::Error { code } => Some(*code),
+        Txn::Multi(parts) => {
+            let mut errors = parts.iter().filter_map(error_of).peekable();
+            let any = errors.peek().copied();
+            errors.find(|code| *code != ErrorCode::Ok.number()).or(any)
+        }
+        _ => None,
     }
 }

@@ -1,10 +1,11 @@
 //! What must hold, judged from outside: from what members do, not from what they believe.
 //!
-//! `zab.rs` has the properties of the agreement, `ledger.rs` the order that they are about, `end.rs` what must be the case
+//! `zab.rs` has the properties of the agreement, `ledger.rs` the order that they are about, `mortal.rs` what goes by itself, `end.rs` what must be the case
 //! once all faults are over. What clients see is judged in `client/history.rs`, against the same order.
 
 mod end;
 mod ledger;
+mod mortal;
 mod zab;
 
 use std::fmt::Display;

@@ -7,9 +7,10 @@
 use bytes::Bytes;
 use rookeeper_protocol::client::ReplyHeader;
 use rookeeper_protocol::jute::Reader;
-use rookeeper_protocol::types::{OpCode, Stat, Zxid};
+use rookeeper_protocol::types::{ErrorCode, OpCode, Perms, Stat, Zxid};
 
-use super::{Answer, Client, Fired, Op, Pending, WatchKind};
+use super::expected::Expected;
+use super::{Access, Answer, Client, Fired, Op, Pending, WatchKind};
 use crate::checks::{Failed, Ledger, State, ensure};
 
 const NODE_CREATED: i32 = 1;
@@ -19,7 +20,12 @@ const CHILDREN_CHANGED: i32 = 4;
 
 const UNIMPLEMENTED: i32 = -6;
 const NO_NODE: i32 = -101;
+const NO_AUTH: i32 = -102;
 const NOT_READ_ONLY: i32 = -119;
+
+/// What a write comes to when its session may do nothing, whatever else is the case.
+const SESSION_ERRORS: [ErrorCode; 3] =
+    [ErrorCode::SessionExpired, ErrorCode::SessionMoved, ErrorCode::EphemeralOnLocalSession];
 
 impl Client {
     pub(super) fn check_new_session(&self, ledger: &Ledger) -> Result<(), Failed> {
@@ -52,7 +58,10 @@ impl Client {
         let mut expected = None;
         for kind in kinds {
             if let Some(since) = self.watches.remove(&(*kind, path.clone())) {
-                expected = expected.or(next_change(ledger, *kind, &path, since));
+                let change = next_change(ledger, *kind, &path, since);
+                // Of what a watch missed while the client was away it hears all the same, as in Java.
+                let is_told = |change: &Zxid| fired.zxid <= Zxid::ZERO || self.may_hear(ledger, &path, *change);
+                expected = expected.or(change.filter(is_told));
                 self.answered += 1;
             }
         }
@@ -61,6 +70,7 @@ impl Client {
                 format!("client {}: {fired:?}, the first change was {expected:?}", self.node)
             })?;
             self.see(fired.zxid)?;
+            self.drop_unheard(ledger);
         } else {
             ensure(expected.is_some(), "a watch fires for a change", || format!("client {}: {fired:?}", self.node))?;
         }
@@ -84,7 +94,11 @@ impl Client {
             // It has no place in the order, and its connection ends.
             return Ok(());
         }
+        if let Op::Auth(_) = op {
+            return ensure(header.error == 0, "whoever has a password may say so", || format!("client {}", self.node));
+        }
         self.see(zxid)?;
+        self.drop_unheard(ledger);
         self.check_watches(zxid, ledger)?;
         let who = format!("client {} at server {}, {op:?}", self.node, self.server);
         let is_refused = self.is_shown && header.error == NOT_READ_ONLY;
@@ -94,12 +108,13 @@ impl Client {
             ensure(place == Some(zxid), "what is answered is committed", || {
                 format!("{who}: {zxid}, committed is {place:?}")
             })?;
-            let failed = committed.is_some_and(|committed| committed.is_error);
+            let failed = committed.and_then(|committed| committed.error);
             ensure(
-                failed == (header.error != 0) || matches!(op, Op::Multi(_)),
+                failed.is_some() == (header.error != 0) || matches!(op, Op::Multi(_)),
                 "an answer tells what happened",
                 || format!("{who}: error {}", header.error),
             )?;
+            self.check_outcome(&who, &op, zxid, failed, ledger)?;
             ensure(zxid > floor, "writes have the order of real time", || {
                 format!("{who}: {zxid}, known before was {floor}")
             })?;
@@ -114,10 +129,16 @@ impl Client {
                 let with_data = op.code() == OpCode::GetData;
                 let (read, stat) = read_body(body, with_data)?;
                 self.check_read(&who, ledger.at(path, zxid), read.as_ref(), &stat)?;
+                self.check_may_read(&who, path, zxid, true, ledger)?;
                 if *watch {
                     self.watches.insert((WatchKind::Data, path.clone()), zxid);
                 }
                 data = read;
+            }
+            Op::Get { path, .. } | Op::Exists { path, .. } | Op::Children { path, .. } if header.error == NO_AUTH => {
+                let there = path == "/" || ledger.at(path, zxid).is_some();
+                ensure(there, "a read shows what was agreed on", || format!("{who} at {zxid}: no right, nothing"))?;
+                self.check_may_read(&who, path, zxid, false, ledger)?;
             }
             Op::Get { path, .. } | Op::Exists { path, .. } => {
                 ensure(header.error == NO_NODE, "a read fails for a reason", || format!("{who}: {}", header.error))?;
@@ -134,8 +155,11 @@ impl Client {
                 let waits = self.watches.iter_mut().filter(|((kind, _), _)| *kind == WatchKind::Exist);
                 waits.for_each(|(_, since)| *since = zxid);
             }
-            Op::Children { path, watch: true } if header.error == 0 => {
-                self.watches.insert((WatchKind::Child, path.clone()), zxid);
+            Op::Children { path, watch } if header.error == 0 => {
+                self.check_may_read(&who, path, zxid, true, ledger)?;
+                if *watch {
+                    self.watches.insert((WatchKind::Child, path.clone()), zxid);
+                }
             }
             _ => {}
         }
@@ -160,6 +184,74 @@ impl Client {
             && agreed.mzxid == stat.mzxid
             && read.is_none_or(|read| Some(read) == agreed.data.as_ref());
         ensure(is_equal, "a read shows what was agreed on", || format!("{who}: {stat:?}, {agreed:?}"))
+    }
+
+    /// A write comes to what the rules make of it on the state before it, and leaves the ACL that was asked for.
+    fn check_outcome(
+        &self,
+        who: &str,
+        op: &Op,
+        zxid: Zxid,
+        failed: Option<i32>,
+        ledger: &Ledger,
+    ) -> Result<(), Failed> {
+        if failed.is_some_and(|code| SESSION_ERRORS.iter().any(|error| error.number() == code)) {
+            return Ok(());
+        }
+        let before = Zxid(zxid.0 - 1);
+        if let Some(expected) = Expected::new(ledger, before, self.who).judge(op) {
+            let expected = expected.err().map(ErrorCode::number);
+            ensure(failed == expected, "a write comes to what the rules say", || {
+                format!("{who} at {zxid}: {failed:?}, expected was {expected:?}")
+            })?;
+        }
+        match op {
+            Op::Create { path, mode, access, .. } if failed.is_none() && !mode.is_sequential() => {
+                self.check_acl(who, path, zxid, *access, ledger)
+            }
+            Op::SetAcl { path, access } if failed.is_none() => self.check_acl(who, path, zxid, *access, ledger),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_acl(&self, who: &str, path: &str, zxid: Zxid, access: Access, ledger: &Ledger) -> Result<(), Failed> {
+        let (kept, asked) = (ledger.acl_at(path, zxid), access.kept(self.who));
+        ensure(kept == asked.as_deref(), "an ACL is the one that was asked for", || {
+            format!("{who}: {kept:?}, asked was {asked:?}")
+        })
+    }
+
+    /// Whoever may read is shown, and nobody else.
+    fn check_may_read(&self, who: &str, path: &str, zxid: Zxid, is_shown: bool, ledger: &Ledger) -> Result<(), Failed> {
+        let may = ledger.acl_at(path, zxid).is_none_or(|acl| self.who.may(acl, Perms::READ));
+        ensure(may == is_shown, "whoever may read is shown, and nobody else", || format!("{who} at {zxid}"))
+    }
+
+    /// Only those who may read a znode hear of its changes: by the ACL that it has then, or comes with.
+    fn may_hear(&self, ledger: &Ledger, path: &str, change: Zxid) -> bool {
+        let before = Zxid(change.0 - 1);
+        let acl = match ledger.at(path, before) {
+            Some(_) => ledger.acl_at(path, before),
+            None => ledger.first_acl(path, change),
+        };
+        acl.is_none_or(|acl| self.who.may(acl, Perms::READ))
+    }
+
+    /// Watches are used up by changes that their client is not told of.
+    fn drop_unheard(&mut self, ledger: &Ledger) {
+        let unheard = |(kind, path): &(WatchKind, String), since: &Zxid| {
+            let change = next_change(ledger, *kind, path, *since).filter(|change| *change <= self.seen);
+            change.is_some_and(|change| !self.may_hear(ledger, path, change))
+        };
+        let unheard: Vec<_> = self
+            .watches
+            .iter()
+            .filter(|(watch, since)| unheard(watch, since))
+            .map(|(watch, _)| watch.clone())
+            .collect();
+        for watch in unheard {
+            self.watches.remove(&watch);
+        }
     }
 
     /// Whoever sees a state has heard of all that it watched for before.

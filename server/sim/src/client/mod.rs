@@ -1,7 +1,9 @@
 //! A client: its session, its requests in order, its watches, and what it may conclude from every answer.
 
+mod expected;
 mod history;
 mod request;
+mod rights;
 mod workload;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,7 +20,8 @@ use crate::clock::Micros;
 use crate::network::PipeId;
 use crate::random::Random;
 pub(crate) use request::Op;
-pub(crate) use workload::Workload;
+pub(crate) use rights::{Access, SUPER_DIGEST, Who};
+pub(crate) use workload::{TTL_MS_MAX, Workload};
 
 /// What a watch waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +66,8 @@ pub(crate) struct Fired {
 pub(crate) struct Client {
     pub(crate) node: i64,
     pub(crate) random: Random,
+    /// Who it is to its servers.
+    pub(crate) who: Who,
     pub(crate) session: SessionId,
     password: [u8; PASSWORD_LEN],
     /// What it wishes, and what it got.
@@ -105,6 +110,7 @@ impl Client {
         Self {
             node,
             random,
+            who: Who::Anybody,
             session: SessionId::NONE,
             password: [0; PASSWORD_LEN],
             wished_ms,
@@ -173,6 +179,7 @@ impl Client {
         let number = match &op {
             Op::Ping => xid::PING,
             Op::SetWatches { .. } => xid::SET_WATCHES,
+            Op::Auth(_) => xid::AUTH,
             _ => {
                 self.next_xid += 1;
                 self.next_xid - 1
@@ -214,18 +221,20 @@ impl Client {
         }
         self.is_open = true;
         self.is_shown = response.read_only == Some(true);
+        let auth = self.who.says().map(|_| self.ask(at, Op::Auth(self.who), Zxid::ZERO));
         if self.session == SessionId::NONE {
             (self.session, self.password) = (response.session_id, response.password);
-            return self.check_new_session(ledger).map(|()| None);
+            return self.check_new_session(ledger).map(|()| auth);
         }
         self.timeout_ms = response.timeout_ms;
         if self.watches.is_empty() {
-            return Ok(None);
+            return Ok(auth);
         }
         let of = |kind| self.watches.keys().filter(|key| key.0 == kind).map(|key| key.1.clone()).collect();
         let (data, exist, child) = (of(WatchKind::Data), of(WatchKind::Exist), of(WatchKind::Child));
         let op = Op::SetWatches { since: self.seen, data, exist, child };
-        Ok(Some(self.ask(at, op, Zxid::ZERO)))
+        let watches = self.ask(at, op, Zxid::ZERO);
+        Ok(Some(auth.into_iter().chain([watches]).flatten().collect()))
     }
 
     /// The session is over; the next connection asks for another.

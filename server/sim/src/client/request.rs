@@ -3,7 +3,9 @@
 use bytes::{Bytes, BytesMut};
 use rookeeper_protocol::client::{MULTI_END, MultiHeader, RequestHeader, finish_frame, start_frame};
 use rookeeper_protocol::jute::Writer;
-use rookeeper_protocol::types::{Acl, CreateMode, OpCode, Zxid, write_acls};
+use rookeeper_protocol::types::{CreateMode, OpCode, Zxid, write_acls};
+
+use super::{Access, Who};
 
 /// A request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,16 +14,22 @@ pub(crate) enum Op {
         path: String,
         data: Bytes,
         mode: CreateMode,
+        access: Access,
+    },
+    /// For everybody.
+    CreateTtl {
+        path: String,
+        data: Bytes,
+        ttl_ms: i64,
     },
     Set {
         path: String,
         data: Bytes,
         version: i32,
     },
-    /// For everybody.
     SetAcl {
         path: String,
-        perms: i32,
+        access: Access,
     },
     Delete {
         path: String,
@@ -50,6 +58,8 @@ pub(crate) enum Op {
         leaving: Option<String>,
     },
     Ping,
+    /// Says who the client is.
+    Auth(Who),
     SetWatches {
         since: Zxid,
         data: Vec<String>,
@@ -62,7 +72,9 @@ pub(crate) enum Op {
 impl Op {
     pub(crate) fn code(&self) -> OpCode {
         match self {
+            Self::Create { mode: CreateMode::Container, .. } => OpCode::CreateContainer,
             Self::Create { .. } => OpCode::Create,
+            Self::CreateTtl { .. } => OpCode::CreateTtl,
             Self::Set { .. } => OpCode::SetData,
             Self::SetAcl { .. } => OpCode::SetAcl,
             Self::Delete { .. } => OpCode::Delete,
@@ -74,6 +86,7 @@ impl Op {
             Self::Check { .. } => OpCode::Check,
             Self::Reconfig { .. } => OpCode::Reconfig,
             Self::Ping => OpCode::Ping,
+            Self::Auth(_) => OpCode::Auth,
             Self::SetWatches { .. } => OpCode::SetWatches,
             Self::Close => OpCode::CloseSession,
         }
@@ -84,6 +97,7 @@ impl Op {
         matches!(
             self,
             Self::Create { .. }
+                | Self::CreateTtl { .. }
                 | Self::Set { .. }
                 | Self::SetAcl { .. }
                 | Self::Delete { .. }
@@ -105,20 +119,27 @@ impl Op {
 
     fn write_body(&self, out: &mut BytesMut) {
         match self {
-            Self::Create { path, data, mode } => {
+            Self::Create { path, data, mode, access } => {
                 out.text(path);
                 out.buffer(Some(data));
-                write_acls(out, &[Acl::open()]);
+                write_acls(out, &access.asked());
                 out.int(mode.flags());
+            }
+            Self::CreateTtl { path, data, ttl_ms } => {
+                out.text(path);
+                out.buffer(Some(data));
+                write_acls(out, &Access::OPEN.asked());
+                out.int(CreateMode::PersistentWithTtl.flags());
+                out.long(*ttl_ms);
             }
             Self::Set { path, data, version } => {
                 out.text(path);
                 out.buffer(Some(data));
                 out.int(*version);
             }
-            Self::SetAcl { path, perms } => {
+            Self::SetAcl { path, access } => {
                 out.text(path);
-                write_acls(out, &[Acl { perms: *perms, id: Acl::open().id }]);
+                write_acls(out, &access.asked());
                 out.int(-1);
             }
             Self::Delete { path, version } | Self::Check { path, version } => {
@@ -147,6 +168,11 @@ impl Op {
                 out.long(-1);
             }
             Self::Ping | Self::Close => {}
+            Self::Auth(who) => {
+                out.int(0);
+                out.text("digest");
+                out.buffer(who.says().map(str::as_bytes));
+            }
             Self::SetWatches { since, data, exist, child } => {
                 out.long(since.0);
                 for list in [data, exist, child] {

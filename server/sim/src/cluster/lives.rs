@@ -33,6 +33,7 @@ impl Cluster {
             Ok(found) => {
                 let started = self.zab.started(id, found.image, &found.records, found.epochs);
                 self.check(started);
+                self.begin_reaping(id);
                 self.pump(id);
             }
             Err(error) if self.sick_disks.contains(&id) => {

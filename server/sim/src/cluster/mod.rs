@@ -1,13 +1,15 @@
 //! An ensemble: members, clients, the network between them, and one queue of what is to happen.
 //!
 //! Nothing here decides anything that a server decides. `arrivals.rs` hands a member what came to it, `outputs.rs` does what
-//! a member asks for, `elections.rs` keeps its election connections, `lives.rs` starts and ends processes.
+//! a member asks for, `elections.rs` keeps its election connections, `lives.rs` starts and ends processes,
+//! `reaping.rs` is their container manager.
 
 mod arrivals;
 mod clients;
 mod elections;
 mod lives;
 mod outputs;
+mod reaping;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -228,7 +230,8 @@ impl Cluster {
                 }
                 self.pump(member);
             }
-            Event::Flushed { .. } | Event::Own { .. } | Event::Apply { .. } => {}
+            Event::Reap { member, life } if self.lives(member, life) => self.on_reap(member, life),
+            Event::Flushed { .. } | Event::Own { .. } | Event::Apply { .. } | Event::Reap { .. } => {}
             Event::Look { pipe } => self.look_at_pipe(pipe),
             Event::Client { index } => self.on_client_turn(index),
             Event::Fault { index, ends } => self.on_fault(index, ends),

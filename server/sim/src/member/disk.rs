@@ -133,6 +133,7 @@ impl Disk {
             data_log_dir: "/data".into(),
             log: LogOptions { segment_bytes: self.segment_bytes, force_sync: true },
             server: Some(server),
+            trust_empty: true,
         };
         let mut rebuild = Rebuild::new(rules);
         let (store, recovered) = Store::open(&self.fs, &options, &self.kv, &mut rebuild)?;

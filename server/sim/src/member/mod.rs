@@ -14,19 +14,20 @@ use rookeeper_core::ensemble::{ConfigRules, EnsembleConfig, Membership};
 use rookeeper_core::peer::{Input, Lent, Output, Peer, PeerRules, Start};
 use rookeeper_core::pipeline::{Now, PipelineRules};
 use rookeeper_core::session::LocalSessions;
-use rookeeper_core::tree::{Tree, TreeRules};
+use rookeeper_core::tree::{ReapRules, Tree, TreeRules};
 use rookeeper_core::watch::WatchTable;
 use rookeeper_core::zab::{DialId, Epochs, LogRecord, SyncRules, ZabRules};
 use rookeeper_protocol::peer::PeerState;
 use rookeeper_protocol::types::{ExtendedTypes, ServerId, Zxid};
 
+use crate::client::SUPER_DIGEST;
 use crate::clock::{Clock, Micros};
 use crate::network::PipeId;
 pub(crate) use clients::Table;
 pub(crate) use disk::{Disk, Files, Picture, Piece, Report};
 
 pub(crate) const TREE_RULES: TreeRules =
-    TreeRules { extended_types: ExtendedTypes { enabled: false, emulate_353: false }, digest: true };
+    TreeRules { extended_types: ExtendedTypes { enabled: true, emulate_353: false }, digest: true };
 
 pub(crate) const CONFIG_RULES: ConfigRules = ConfigRules { multi_address: false, standalone_enabled: false };
 
@@ -60,6 +61,10 @@ pub(crate) struct Settings {
     pub(crate) local_sessions: LocalSessions,
     /// readonlymode.enabled.
     pub(crate) read_only_mode: bool,
+    /// Servers ask for rights; otherwise skipACL=yes.
+    pub(crate) acls: bool,
+    /// When containers and znodes with a time to live are removed, if they are.
+    pub(crate) reaping: Option<Reaping>,
     /// So many times in a thousand what is committed is not applied at once.
     pub(crate) lazy_permille: u64,
 }
@@ -79,9 +84,22 @@ impl Default for Settings {
             first_counter: 0,
             local_sessions: LocalSessions::Disabled,
             read_only_mode: false,
+            acls: false,
+            reaping: None,
             lazy_permille: 0,
         }
     }
+}
+
+/// The schedule of the container manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reaping {
+    /// znode.container.checkIntervalMs.
+    pub(crate) interval_ms: i64,
+    /// The pause between two removals, in milliseconds (znode.container.maxPerMinute).
+    pub(crate) pause_ms: i64,
+    /// znode.container.maxNeverUsedIntervalMs.
+    pub(crate) rules: ReapRules,
 }
 
 /// A member.
@@ -130,6 +148,8 @@ pub(crate) struct Process {
     pub(crate) pictures: BTreeMap<PipeId, Picture>,
     /// An event for applying is in the queue.
     pub(crate) applies_later: bool,
+    /// What the container manager is about to remove.
+    pub(crate) due: VecDeque<String>,
     /// Told to stop, and done with it.
     pub(crate) has_stopped: bool,
 }
@@ -179,7 +199,7 @@ impl Member {
                 tick_ms: settings.tick_ms,
                 session_timeout_ms_min: (settings.tick_ms * 2) as i32,
                 session_timeout_ms_max: (settings.tick_ms * 20) as i32,
-                acl: policy(),
+                acl: self.policy(),
                 enforce_quota: false,
                 reconfig_enabled: true,
                 close_session_txn: true,
@@ -197,6 +217,17 @@ impl Member {
         }
     }
 
+    /// Whether anybody is asked for rights. If nobody is, all may reconfigure too.
+    fn policy(&self) -> AclPolicy {
+        let acls = self.settings.acls;
+        let auth = AuthRules {
+            digest_enabled: acls,
+            super_digest: acls.then(|| SUPER_DIGEST.to_owned()),
+            ..AuthRules::default()
+        };
+        AclPolicy { skip: !acls, auth }
+    }
+
     /// Starts the server's process: reads the disk, and begins to look for a leader.
     pub(crate) fn start(&mut self, at: Micros) -> rookeeper_storage::Result<Found> {
         self.life += 1;
@@ -207,10 +238,10 @@ impl Member {
         let active = EnsembleConfig::parse(&self.members, CONFIG_RULES).unwrap_or_default();
         let next = self.next_members.as_ref().and_then(|text| EnsembleConfig::parse(text, CONFIG_RULES).ok());
         let membership = Membership::new(id, active, next, CONFIG_RULES, true);
-        let start = Start { membership, epochs, loaded };
+        let start = Start { membership, epochs, loaded, is_unknown: false };
         let peer = Peer::new(self.peer_rules(), start, &tree, self.clock.now(at));
         let rules = ConnectionRules {
-            acl: policy(),
+            acl: self.policy(),
             inner_length_max: INNER_LENGTH_MAX,
             sync_is_agreed: true,
             required_schemes: vec![],
@@ -232,6 +263,7 @@ impl Member {
             dial: None,
             pictures: BTreeMap::new(),
             applies_later: false,
+            due: VecDeque::new(),
             has_stopped: false,
         });
         Ok(found)
@@ -283,9 +315,4 @@ impl Member {
         });
         self.deadline = deadline_ms.map(|deadline_ms| self.clock.when(deadline_ms));
     }
-}
-
-/// Anybody may do anything, reconfigure too.
-fn policy() -> AclPolicy {
-    AclPolicy { skip: true, auth: AuthRules::default() }
 }

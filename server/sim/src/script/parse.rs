@@ -7,7 +7,7 @@ use rookeeper_core::session::LocalSessions;
 use rookeeper_protocol::peer::PacketType;
 use rookeeper_protocol::types::{CreateMode, Perms, Zxid};
 
-use crate::client::Op;
+use crate::client::{Access, Op};
 use crate::clock::Micros;
 use crate::cluster::{WriteKind, member_line};
 use crate::member::Settings;
@@ -476,7 +476,7 @@ fn op(words: &mut Words<'_>) -> Parsed<Op> {
                 (true, false) => CreateMode::Ephemeral,
                 (true, true) => CreateMode::EphemeralSequential,
             };
-            Op::Create { path, data, mode }
+            Op::Create { path, data, mode, access: Access::OPEN }
         }
         "set" => {
             let (path, data) = (path(words)?, data(words)?);
@@ -485,7 +485,7 @@ fn op(words: &mut Words<'_>) -> Parsed<Op> {
         "acl" => {
             let path = path(words)?;
             words.need("=")?;
-            Op::SetAcl { path, perms: perms(words)? }
+            Op::SetAcl { path, access: Access::World(perms(words)?) }
         }
         "delete" => Op::Delete { path: path(words)?, version: version(words)? },
         "check" => Op::Check { path: path(words)?, version: version(words)? },

@@ -8,7 +8,7 @@ use rookeeper_protocol::types::CreateMode;
 use rookeeper_storage::fs::Fault as DiskFault;
 
 use super::parse::{ClientCommand, Command, Condition, Script, Wanted, parse};
-use crate::client::{Answer, Client, Op};
+use crate::client::{Access, Answer, Client, Op};
 use crate::clock::Micros;
 use crate::cluster::{Cluster, FIRST_CLIENT};
 use crate::network::Kind;
@@ -281,5 +281,5 @@ impl Stage {
 }
 
 fn create(path: String) -> Op {
-    Op::Create { path, data: Bytes::from_static(b"data"), mode: CreateMode::Persistent }
+    Op::Create { path, data: Bytes::from_static(b"data"), mode: CreateMode::Persistent, access: Access::OPEN }
 }
