@@ -46,6 +46,7 @@ fn open(folder: &Path) -> Store<RealFs, RocksEngine> {
         data_log_dir: folder.to_path_buf(),
         log: LogOptions { force_sync: false, ..LogOptions::default() },
         server: None,
+        trust_empty: true,
     };
     let rss = rss_mib();
     let start = Instant::now();

@@ -30,7 +30,7 @@ fn open(folder: &Path) -> RocksStore {
     std::fs::create_dir_all(folder).unwrap();
     let log = LogOptions::default();
     let (data_dir, data_log_dir) = (folder.to_path_buf(), folder.to_path_buf());
-    let options = StoreOptions { data_dir, data_log_dir, log, server: None };
+    let options = StoreOptions { data_dir, data_log_dir, log, server: None, trust_empty: true };
     let (store, _) = Store::open(&RealFs, &options, &RocksEngine::default(), &mut Nothing).unwrap();
     store.image.set_committed(i64::MAX);
     store

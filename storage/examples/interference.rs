@@ -73,7 +73,8 @@ fn main() {
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     let log = LogOptions::default();
-    let options = StoreOptions { data_dir: folder.clone(), data_log_dir: folder.clone(), log, server: None };
+    let options =
+        StoreOptions { data_dir: folder.clone(), data_log_dir: folder.clone(), log, server: None, trust_empty: true };
     let (store, _) = Store::open(&RealFs, &options, &RocksEngine::default(), &mut Nothing).unwrap();
     let Store { mut log, image, lock, .. } = store;
     let image = Arc::new(image);

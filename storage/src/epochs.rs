@@ -29,7 +29,16 @@ impl<F: Fs> EpochFile<F> {
         self.format.member.map(|member| member.epochs)
     }
 
-    /// Replaces the epochs, durably. What is there already costs nothing.
+    /// Whether nobody knows what this member lacks: its store was made empty, without [`StoreOptions::trust_empty`], and
+    /// it has not come to a leader's epoch since.
+    ///
+    /// [`StoreOptions::trust_empty`]: crate::StoreOptions::trust_empty
+    pub fn data_unknown(&self) -> bool {
+        self.format.member.is_some_and(|member| member.is_unknown)
+    }
+
+    /// Replaces the epochs, durably. What is there already costs nothing. A member that has come to an epoch has that
+    /// epoch's history, and knows its data from then on.
     ///
     /// The current epoch may be older than that of the last zxid: a member makes the history of a new epoch durable
     /// before it joins that epoch (ZOOKEEPER-4643), and may crash in between. That is why they are not compared here.
@@ -48,7 +57,8 @@ impl<F: Fs> EpochFile<F> {
             return refuse(format!("they were {} and {}, and never go back", known.accepted, known.current));
         }
         let server = self.server.or(self.format.member.and_then(|member| member.server));
-        let format = Format { member: Some(Member { server, epochs }), ..self.format };
+        let is_unknown = self.data_unknown() && epochs.current == known.current;
+        let format = Format { member: Some(Member { server, epochs, is_unknown }), ..self.format };
         if format == self.format {
             return Ok(());
         }

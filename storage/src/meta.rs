@@ -1,7 +1,8 @@
 //! What a data folder says about itself: its layout, its format version, its owner, and the epochs of its owner.
 //!
 //! ```text
-//! <dataDir>/rookeeper/FORMAT        what this is, format version, identity; of a member also its id and epochs
+//! <dataDir>/rookeeper/FORMAT        what this is, format version, identity; of a member also its id, its epochs, and whether
+//!                                   it does not know its data
 //! <dataDir>/rookeeper/LOCK          held while a process has the folder open; its process id for messages
 //! <dataDir>/rookeeper/image/        the image, image-1 and so on after the first snapshot that a leader sent
 //! <dataLogDir>/rookeeper/LOCK       the same, if this is another folder
@@ -28,6 +29,8 @@ pub const LOCK_FILE: &str = "LOCK";
 pub const FORMAT_VERSION: u32 = 1;
 
 const TITLE: &str = "rookeeper data folder";
+/// The line of a member that does not know what it lacks.
+const UNKNOWN_DATA: &str = "data unknown\n";
 const FORMAT_NEW: &str = "FORMAT.new";
 /// A format file is a few short lines; more is none.
 const FORMAT_BYTES_MAX: usize = 512;
@@ -57,6 +60,8 @@ pub(crate) struct Member {
     /// Java's myid, if it was known when the epochs were written.
     pub(crate) server: Option<i64>,
     pub(crate) epochs: Epochs,
+    /// Whether nobody knows what the ensemble has that is not here: the store was made empty, and no leader has filled it.
+    pub(crate) is_unknown: bool,
 }
 
 /// All that the format file says.
@@ -114,12 +119,20 @@ fn image_name(number: u32) -> String {
 }
 
 impl Format {
-    /// Three lines, and four more for a member, the last of which is the checksum of those before.
+    /// The same of a member that was told to go on with what it has.
+    pub(crate) fn trusted(self) -> Self {
+        Self { member: self.member.map(|member| Member { is_unknown: false, ..member }), ..self }
+    }
+
+    /// Three lines, and four or five more for a member, the last of which is the checksum of those before.
     fn text(&self) -> String {
         let mut text = format!("{TITLE}\nformat {FORMAT_VERSION}\nstore {}\n", self.store);
-        if let Some(Member { server, epochs }) = self.member {
+        if let Some(Member { server, epochs, is_unknown }) = self.member {
             let server = server.map_or("-".to_owned(), |server| server.to_string());
             text += &format!("server {server}\naccepted {}\ncurrent {}\n", epochs.accepted, epochs.current);
+            if is_unknown {
+                text += UNKNOWN_DATA;
+            }
             text += &format!("crc32c {:08x}\n", crc32c::crc32c(text.as_bytes()));
         }
         text
@@ -135,6 +148,7 @@ impl Format {
             Some(server) => Some(Member {
                 server: if server == "-" { None } else { Some(server.parse().ok()?) },
                 epochs: Epochs { accepted: value("accepted")?.parse().ok()?, current: value("current")?.parse().ok()? },
+                is_unknown: text.contains(UNKNOWN_DATA),
             }),
         };
         let format = Self { store, member };
@@ -218,8 +232,9 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back_and_nothing_else_does() {
-        let member = |server| Some(Member { server, epochs: Epochs { accepted: u32::MAX, current: 7 } });
-        for member in [None, member(None), member(Some(3)), member(Some(i64::MIN))] {
+        let epochs = Epochs { accepted: u32::MAX, current: 7 };
+        let member = |server, is_unknown| Some(Member { server, epochs, is_unknown });
+        for member in [None, member(None, false), member(Some(3), true), member(Some(i64::MIN), true)] {
             let format = Format { store: StoreId(0x0123_4567_89ab_cdef), member };
             let text = format.text();
             assert_eq!(Format::parse(&text), Some(format), "{text}");

@@ -23,6 +23,9 @@ pub struct StoreOptions {
     pub log: LogOptions,
     /// Java's myid, of a member of an ensemble: the folder of another member is refused.
     pub server: Option<i64>,
+    /// Whether an empty store counts as all that there is: one that this start makes, or one that was made without this
+    /// and that no leader has filled since ([`Recovered::data_unknown`]). Concerns members only.
+    pub trust_empty: bool,
 }
 
 /// Receives what a store holds: first the whole image, then the log's records after it.
@@ -67,6 +70,8 @@ pub struct Recovered {
     pub created: bool,
     /// The epochs that were found, if this store was ever a member's.
     pub epochs: Option<Epochs>,
+    /// Whether nobody knows what this member lacks ([`EpochFile::data_unknown`]).
+    pub data_unknown: bool,
     /// zxid of the last transaction in image and log, 0 if there is none.
     pub last_zxid: i64,
     /// zxid of the image.
@@ -155,7 +160,11 @@ impl<F: Fs, E: KvEngine> Opening<'_, F, E> {
         };
         let image = Image::create(kv, &dir, store)?;
         // A member's folder is its own from the beginning.
-        let member = options.server.map(|server| Member { server: Some(server), epochs: Epochs::default() });
+        let member = options.server.map(|server| Member {
+            server: Some(server),
+            epochs: Epochs::default(),
+            is_unknown: !options.trust_empty,
+        });
         let format = Format { store, member };
         write_format(fs, layout, &format)?;
         replay.image_end(0).map_err(|e| StorageError::replay(&layout.root, e))?;
@@ -164,6 +173,7 @@ impl<F: Fs, E: KvEngine> Opening<'_, F, E> {
             store,
             created: true,
             epochs: member.map(|member| member.epochs),
+            data_unknown: member.is_some_and(|member| member.is_unknown),
             last_zxid: 0,
             image_zxid: 0,
             image: ImageCounts::default(),
@@ -176,8 +186,9 @@ impl<F: Fs, E: KvEngine> Opening<'_, F, E> {
         Ok((self.store(format, log, image, lock), recovered))
     }
 
-    fn existing(self, format: Format, lock: StoreLock<F>, replay: &mut dyn Replay) -> Result<(Store<F, E>, Recovered)> {
+    fn existing(self, found: Format, lock: StoreLock<F>, replay: &mut dyn Replay) -> Result<(Store<F, E>, Recovered)> {
         let Self { fs, options, ref layout, .. } = self;
+        let format = if options.trust_empty { found.trusted() } else { found };
         let store = format.store;
         let started = Instant::now();
         check_server(layout, &format, options)?;
@@ -226,6 +237,7 @@ impl<F: Fs, E: KvEngine> Opening<'_, F, E> {
             store,
             created: false,
             epochs: format.member.map(|member| member.epochs),
+            data_unknown: format.member.is_some_and(|member| member.is_unknown),
             last_zxid: log.last_zxid(),
             image_zxid,
             image: counts,
@@ -237,6 +249,9 @@ impl<F: Fs, E: KvEngine> Opening<'_, F, E> {
         };
         // Everything is whole: what interrupted changes have left is not needed for anything.
         remove_format_new(fs, layout)?;
+        if format != found {
+            write_format(fs, layout, &format)?;
+        }
         let store = self.store(format, log, image, lock);
         store.installer.remove_others(number)?;
         Ok((store, recovered))

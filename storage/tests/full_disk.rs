@@ -30,7 +30,13 @@ fn run(program: &str, args: &[&str]) {
 
 fn open(dir: &Path) -> Result<(Store<RealFs, RocksEngine>, Recovered, Seen)> {
     let log = LogOptions { segment_bytes: 64 << 20, force_sync: true };
-    let options = StoreOptions { data_dir: dir.to_path_buf(), data_log_dir: dir.to_path_buf(), log, server: None };
+    let options = StoreOptions {
+        data_dir: dir.to_path_buf(),
+        data_log_dir: dir.to_path_buf(),
+        log,
+        server: None,
+        trust_empty: true,
+    };
     let mut seen = Seen::default();
     let (store, recovered) = Store::open(&RealFs, &options, &RocksEngine::default(), &mut seen)?;
     store.image.set_committed(i64::MAX);

@@ -325,3 +325,32 @@ fn an_image_that_the_log_does_not_name_is_not_taken_for_it() {
     // It is still there.
     assert!(machine.fs.exists(Path::new("/data/rookeeper/image-1")).unwrap());
 }
+
+#[test]
+fn data_are_unknown_until_a_leader_has_filled_them_or_somebody_vouches_for_them() {
+    let mut machine = Machine { server: Some(1), distrusts_empty: true, ..Machine::new(4096) };
+    for _ in 0..2 {
+        let (mut store, recovered, _) = machine.open().unwrap();
+        assert!(recovered.data_unknown && store.epochs.data_unknown());
+        // A promise says nothing of the data.
+        store.epochs.set(Epochs { accepted: 1, current: 0 }).unwrap();
+        drop(store);
+        machine.crash(CrashLuck::Forget, 0);
+    }
+    machine.distrusts_empty = false;
+    assert!(!machine.open().unwrap().1.data_unknown);
+    machine.crash(CrashLuck::Forget, 0);
+    machine.distrusts_empty = true;
+    let (_, recovered, _) = machine.open().unwrap();
+    assert_eq!((recovered.data_unknown, recovered.epochs), (false, Some(Epochs { accepted: 1, current: 0 })));
+
+    let filled = Machine { server: Some(1), distrusts_empty: true, ..Machine::new(4096) };
+    let (mut store, ..) = filled.open().unwrap();
+    store.epochs.set(Epochs { accepted: 1, current: 1 }).unwrap();
+    drop(store);
+    filled.crash(CrashLuck::Forget, 0);
+    assert!(!filled.open().unwrap().1.data_unknown);
+    // Who has no part in elections need not ask.
+    let alone = Machine { distrusts_empty: true, ..Machine::new(4096) };
+    assert!(!alone.open().unwrap().1.data_unknown);
+}

@@ -10,6 +10,8 @@ pub struct Zxid(pub i64);
 impl Zxid {
     /// Before the first transaction.
     pub const ZERO: Zxid = Zxid(0);
+    /// What a server tells instead of its last zxid when it does not know what it lacks.
+    pub const UNKNOWN: Zxid = Zxid(-1);
 
     /// Builds a zxid from its two halves.
     pub fn new(epoch: u32, counter: u32) -> Self {

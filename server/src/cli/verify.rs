@@ -31,6 +31,7 @@ pub(super) fn run(args: &VerifyArgs) -> ExitCode {
         data_log_dir: args.log_dir.clone().unwrap_or_else(|| args.dir.clone()),
         log: LogOptions::default(),
         server: None,
+        trust_empty: true,
     };
     let extended_types = ExtendedTypes { enabled: args.extended_types, emulate_353: false };
     match disk::verify(&options, TreeRules { extended_types, digest: true }) {

@@ -69,6 +69,7 @@ pub(super) fn from_reader(reader: &mut Reader, source: &Source<'_>) -> ServerCon
         data_dir,
         data_log_dir,
         data_dir_autocreate: reader.switch("datadir.autocreate"),
+        db_autocreate: reader.switch("db.autocreate"),
         client_address,
         client_port_listen_backlog: reader.int("clientPortListenBacklog"),
         client_tcp_keep_alive: reader.switch("clientTcpKeepAlive"),

@@ -30,6 +30,9 @@ pub struct ServerConfig {
     pub data_log_dir: PathBuf,
     /// `datadir.autocreate`: create the two where they are missing, else refuse to start.
     pub data_dir_autocreate: bool,
+    /// `db.autocreate`: a member without data takes part in elections. Otherwise it has no part in them until a leader has
+    /// sent it a snapshot, or a file `initialize` in [`ServerConfig::data_log_dir`] says that nothing is missing.
+    pub db_autocreate: bool,
 
     /// `clientPort` and `clientPortAddress`, or the client part of this server's `server.N` line.
     pub client_address: ListenAddress,

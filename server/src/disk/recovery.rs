@@ -1,6 +1,8 @@
 //! From a data folder to a tree and its sessions.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rookeeper_core::peer::Loaded;
@@ -33,6 +35,21 @@ pub(crate) struct RecoveredState {
     pub(crate) orphans: usize,
 }
 
+/// A file in dataLogDir by which an operator vouches for an empty store: nothing is missing (`FileTxnSnapLog#restore`).
+pub(crate) const INITIALIZE_FILE: &str = "initialize";
+
+/// Removes that file, so that it stands for no other start.
+pub(crate) fn remove_initialize_file(path: &Path) -> Result<(), StorageError> {
+    match std::fs::remove_file(path) {
+        Ok(()) => tracing::info!("found and removed {}: an empty store counts as all that there is", path.display()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => {
+            return Err(StorageError::Io { action: "remove", path: path.to_owned(), source: Arc::new(error) });
+        }
+    }
+    Ok(())
+}
+
 /// How the store of this configuration is opened.
 pub(crate) fn store_options(config: &ServerConfig) -> StoreOptions {
     StoreOptions {
@@ -40,6 +57,10 @@ pub(crate) fn store_options(config: &ServerConfig) -> StoreOptions {
         data_log_dir: config.data_log_dir.clone(),
         log: LogOptions { segment_bytes: config.pre_alloc_size_kb.saturating_mul(1024), force_sync: config.force_sync },
         server: config.ensemble.my_id.filter(|_| config.ensemble.distributed).map(|id| id.0),
+        // Whoever stands alone cannot ask anybody what is missing.
+        trust_empty: config.db_autocreate
+            || !config.ensemble.distributed
+            || config.data_log_dir.join(INITIALIZE_FILE).exists(),
     }
 }
 

@@ -167,10 +167,13 @@ pub fn start(config: ServerConfig) -> Result<Started, ServerError> {
         .enable_all()
         .build()
         .map_err(ServerError::System)?;
+    let initialize_file = config.data_log_dir.join(disk::INITIALIZE_FILE);
     let Loaded { shared, image, lock, work } = match config.ensemble.distributed {
         false => load_alone(config, clock, seed)?,
         true => load_member(config, clock, seed)?,
     };
+    // Behind the start that it was meant for, whatever that has found: the store remembers.
+    disk::remove_initialize_file(&initialize_file)?;
     let progress = Arc::new(ImageProgress::default());
     let image = Arc::new(RwLock::new(image));
     let image_thread = ImageThread::new(shared.clone(), image.clone(), progress.clone());
@@ -287,7 +290,15 @@ fn load_member(config: ServerConfig, clock: Clock, seed: u64) -> Result<Loaded, 
     let next = ensemble.next_members.clone().filter(|_| config.reconfig_enabled);
     let membership = Membership::new(my_id, ensemble.members.clone(), next.clone(), rules, config.reconfig_enabled);
     let peer_rules = peer_rules(&config, pipeline_rules(&config), seed);
-    let peer = Peer::new(peer_rules, Start { membership, epochs, loaded }, &tree, clock.now());
+    let is_unknown = report.data_unknown;
+    if is_unknown {
+        tracing::warn!(
+            "the data folder is empty and db.autocreate is false: no part in elections until a leader has sent its data; \
+             if nothing is missing, make an empty file {} in dataLogDir (dataDir, if that is not set) and start again",
+            disk::INITIALIZE_FILE
+        );
+    }
+    let peer = Peer::new(peer_rules, Start { membership, epochs, loaded, is_unknown }, &tree, clock.now());
 
     let files = MemberFiles::new(config.file.clone(), format!("server.{my_id}"));
     if config.reconfig_enabled && ensemble.dynamic_config_file.is_none() {

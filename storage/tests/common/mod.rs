@@ -57,6 +57,8 @@ pub(crate) struct Machine {
     pub(crate) force_sync: bool,
     pub(crate) segment_bytes: u64,
     pub(crate) server: Option<i64>,
+    /// An empty store does not count as all that there is.
+    pub(crate) distrusts_empty: bool,
 }
 
 pub(crate) type ModelStore = Store<ModelFs, ModelDisk>;
@@ -72,6 +74,7 @@ impl Machine {
             data_log_dir: PathBuf::from("/log"),
             log: LogOptions { segment_bytes: self.segment_bytes, force_sync: self.force_sync },
             server: self.server,
+            trust_empty: !self.distrusts_empty,
         }
     }
 

@@ -31,9 +31,6 @@ pub const FINALIZE_WAIT_MS: i64 = 200;
 /// What stands in the place of its own number where a server cannot be elected (`FastLeaderElection.getInitId`).
 const NOBODY: ServerId = ServerId(i64::MIN);
 
-/// A server whose data are not known to be complete: it neither votes nor is it voted for.
-const UNKNOWN_ZXID: Zxid = Zxid(-1);
-
 /// How often a server that looks for a leader repeats its vote, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
@@ -53,7 +50,8 @@ impl Default for Timing {
 /// What a server has when it stands for election.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    /// Its last logged transaction; -1 if its data are not known to be complete.
+    /// Its last logged transaction; [`Zxid::UNKNOWN`] of a server that neither votes nor is voted for, since its data are
+    /// not known to be complete.
     pub zxid: Zxid,
     /// Its current epoch.
     pub epoch: i64,
@@ -264,7 +262,7 @@ impl Election {
     fn propose(&mut self, vote: Vote, membership: &Membership) {
         self.proposal = Vote { round: self.round, ..vote };
         let (my_id, voters) = (membership.my_id(), membership.voters());
-        if self.standing.zxid != UNKNOWN_ZXID && voters.contains(&my_id) && voters.contains(&vote.leader) {
+        if self.standing.zxid != Zxid::UNKNOWN && voters.contains(&my_id) && voters.contains(&vote.leader) {
             self.received.record(my_id, Ballot::looking(self.proposal));
         }
     }

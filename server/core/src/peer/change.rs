@@ -11,7 +11,12 @@ use crate::pipeline::Now;
 use crate::tree::Tree;
 use crate::zab::leader::Leader;
 use crate::zab::learner::Learner;
-use crate::zab::{DialId, LearnerLink, Reason};
+use crate::zab::{DialId, LearnerLink, Reason, State};
+
+/// What a server has when it stands for election.
+pub(super) fn standing(state: &State) -> Standing {
+    Standing { zxid: state.standing_zxid(), epoch: i64::from(state.epochs.current.0) }
+}
 
 impl Peer {
     /// Looks for a leader.
@@ -19,8 +24,7 @@ impl Peer {
         self.role = Role::Looking;
         self.figures.looks(now);
         self.begin_to_look(now);
-        let standing = Standing { zxid: self.state.standing_zxid(), epoch: i64::from(self.state.epochs.current.0) };
-        self.election.look(now.monotonic_ms, standing, &self.state.membership, &mut self.votes);
+        self.election.look(now.monotonic_ms, standing(&self.state), &self.state.membership, &mut self.votes);
     }
 
     fn become_role(&mut self, next: Role) {

@@ -45,7 +45,7 @@ pub use output::{Event, Output, WriteId};
 pub use role::{CHANGES, may_become};
 pub use rules::{PeerRules, Start};
 
-use crate::election::{Election, ElectionOutput, Standing};
+use crate::election::{Election, ElectionOutput};
 use crate::pipeline::{Connections, Now, Pipeline, WriteRequest};
 use crate::tree::{ChangeLog, Tree};
 use crate::watch::{ConnId, WatchTable};
@@ -131,23 +131,23 @@ pub struct Peer {
 impl Peer {
     /// A server that starts: it looks for a leader at once.
     pub fn new(rules: PeerRules, start: Start, tree: &Tree, now: Now) -> Self {
-        let Start { membership, epochs, loaded } = start;
+        let Start { membership, epochs, loaded, is_unknown } = start;
         let history = History::new(rules.commit_log_count, loaded.last_zxid, loaded.image_zxid, loaded.recent);
-        let standing = Standing { zxid: loaded.last_zxid, epoch: i64::from(epochs.current.0) };
-        let election = Election::new(membership.my_id(), standing, rules.election);
         let pipeline = Pipeline::new(rules.pipeline.clone(), tree, loaded.sessions, loaded.changes, now)
             .with_local_sessions(rules.local_sessions);
+        let state = State {
+            rules: rules.zab,
+            membership,
+            epochs,
+            known_epoch: epochs.accepted,
+            history,
+            wants_snapshot: false,
+            is_ahead_of_log: false,
+            is_unknown,
+        };
         let mut peer = Self {
-            state: State {
-                rules: rules.zab,
-                membership,
-                epochs,
-                known_epoch: epochs.accepted,
-                history,
-                wants_snapshot: false,
-                is_ahead_of_log: false,
-            },
-            election,
+            election: Election::new(state.membership.my_id(), change::standing(&state), rules.election),
+            state,
             role: Role::Looking,
             roles: 0,
             pipeline,

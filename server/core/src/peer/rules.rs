@@ -46,4 +46,7 @@ pub struct Start {
     pub epochs: Epochs,
     /// The tree that was loaded, the whole log applied to it.
     pub loaded: Loaded,
+    /// It is an empty tree, and nobody knows what it should be: the server has no part in elections until a leader has sent
+    /// it a snapshot (`zookeeper.db.autocreate`, `FileTxnSnapLog#restore`).
+    pub is_unknown: bool,
 }

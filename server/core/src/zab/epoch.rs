@@ -21,6 +21,12 @@ impl Epoch {
         (zxid >= Zxid::ZERO).then(|| Self(zxid.epoch()))
     }
 
+    /// The epoch that a learner says it has accepted, by the zxid of its first packet. A server of Apache ZooKeeper that does
+    /// not know its data says -1, and has accepted none (`QuorumPeer#loadDataBase`).
+    pub fn told_by(zxid: Zxid) -> Option<Self> {
+        if zxid == Zxid::new(u32::MAX, 0) { Some(Self(0)) } else { Self::of(zxid) }
+    }
+
     /// The zxid that stands for the epoch's beginning; no transaction has it.
     pub fn start(self) -> Zxid {
         Zxid::new(self.0, 0)
@@ -90,6 +96,9 @@ mod tests {
     fn epochs_are_the_high_half_of_zxids() {
         assert_eq!(Epoch::of(Zxid(0x7_0000_0009)), Some(Epoch(7)));
         assert_eq!(Epoch::of(Zxid(-1)), None);
+        assert_eq!(Epoch::told_by(Zxid(-1 << 32)), Some(Epoch(0)));
+        assert_eq!(Epoch::told_by(Zxid(0x7_0000_0000)), Some(Epoch(7)));
+        assert_eq!([-2 << 32, -1].map(|zxid| Epoch::told_by(Zxid(zxid))), [None, None]);
         assert_eq!(Epoch(7).start(), Zxid(0x7_0000_0000));
         assert_eq!(Epoch(7).next(), Some(Epoch(8)));
         // Behind the last one zxids would be negative.

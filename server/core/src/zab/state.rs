@@ -70,6 +70,9 @@ pub struct State {
     /// The history goes on in memory behind the end of the log: the server observed and was not to write
     /// ([`ZabRules::observer_sync`]). Only a snapshot makes the log whole again.
     pub is_ahead_of_log: bool,
+    /// There is nothing here, and nobody knows what there should be (`zookeeper.db.autocreate`): until a leader has sent a
+    /// snapshot this server has no part in elections.
+    pub is_unknown: bool,
 }
 
 impl State {
@@ -80,7 +83,11 @@ impl State {
 
     /// What the server stands for election with: nobody is elected for what would be gone after a crash.
     pub fn standing_zxid(&self) -> Zxid {
-        if self.is_ahead_of_log { self.history.durable() } else { self.history.last_logged() }
+        match (self.is_unknown, self.is_ahead_of_log) {
+            (true, _) => Zxid::UNKNOWN,
+            (false, true) => self.history.durable(),
+            (false, false) => self.history.last_logged(),
+        }
     }
 
     /// The last zxid of the log.

@@ -57,6 +57,7 @@ pub(super) fn state(me: i64, committed: Zxid, log: &[Zxid]) -> State {
         history: History::new(500, last, committed, log.iter().map(|zxid| record(*zxid)).collect()),
         wants_snapshot: false,
         is_ahead_of_log: false,
+        is_unknown: false,
     }
 }
 

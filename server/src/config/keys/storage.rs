@@ -107,11 +107,8 @@ pub(super) static KEYS: &[Key] = &[
         "db.autocreate",
         Kind::Bool,
         "true",
-        "A server without data may vote",
-        warned_unless(
-            &["true"],
-            "a server without data may vote here: among several, wipe the folders of fewer servers than make a quorum",
-        ),
+        "false: a member without data does not vote until a leader has filled it, or it finds a file initialize in dataLogDir",
+        Honoured,
     ),
     property("extendedTypesEnabled", Kind::Bool, "false", "Allows TTL znodes", Honoured),
     property("emulate353TTLNodes", Kind::Bool, "false", "Reads the TTL znodes of 3.5.3 as such", Honoured),

@@ -2,9 +2,9 @@
 
 use rookeeper_protocol::jute::DecodeError;
 use rookeeper_protocol::peer::{Notification, PeerState};
-use rookeeper_protocol::types::ServerId;
+use rookeeper_protocol::types::{ServerId, Zxid};
 
-use super::{Election, ElectionOutput, UNKNOWN_ZXID, own_vote};
+use super::{Election, ElectionOutput, own_vote};
 use crate::election::tally::Tally;
 use crate::election::vote::{Ballot, Vote};
 use crate::ensemble::{EnsembleConfig, Membership};
@@ -104,7 +104,8 @@ impl Election {
 
     fn count_looking(&mut self, now_ms: i64, heard: Heard, membership: &Membership, out: &mut Vec<ElectionOutput>) {
         let Heard { from, ballot: Ballot { vote, .. } } = heard;
-        if self.initial_vote(membership).zxid == UNKNOWN_ZXID || vote.zxid == UNKNOWN_ZXID || vote.round < self.round {
+        if self.initial_vote(membership).zxid == Zxid::UNKNOWN || vote.zxid == Zxid::UNKNOWN || vote.round < self.round
+        {
             return;
         }
         let quorum = membership.quorums().active();

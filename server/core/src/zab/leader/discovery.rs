@@ -11,9 +11,6 @@ use crate::zab::epoch::{Epoch, StateSummary};
 use crate::zab::state::State;
 use crate::zab::sync_plan::LearnerState;
 
-/// What stands in the place of a last zxid that a learner does not have (`StateSummary`).
-const NO_ZXID: Zxid = Zxid(-1);
-
 impl Leader {
     /// The leader itself is the first to tell its accepted epoch.
     pub(super) fn offer_own_epoch(&mut self, state: &State) {
@@ -47,7 +44,7 @@ impl Leader {
         if info.config_version > state.membership.active().version {
             return self.dismiss(link, Reason::NewerConfiguration, actions);
         }
-        let Some((accepted, next)) = Epoch::of(packet.zxid).and_then(|epoch| Some((epoch, epoch.next()?))) else {
+        let Some((accepted, next)) = Epoch::told_by(packet.zxid).and_then(|epoch| Some((epoch, epoch.next()?))) else {
             return self.dismiss(link, Reason::BadPacket, actions);
         };
         // Whoever comes again gave its old connection up, even if nobody has heard of that here.
@@ -182,7 +179,7 @@ impl Leader {
         if let Some(server) = server
             && follows
             && current_epoch.is_some()
-            && last_zxid != NO_ZXID
+            && last_zxid != Zxid::UNKNOWN
             && state.membership.active().is_voter(server)
         {
             self.accepted.insert(server);

@@ -182,7 +182,11 @@ impl Learner {
         }
         // A follower's log must be whole.
         let wants_snapshot = state.wants_snapshot || (self.follows && state.is_ahead_of_log);
-        let last_logged = if wants_snapshot { SNAPSHOT_WANTED } else { state.last_logged() };
+        let last_logged = match (state.is_unknown, wants_snapshot) {
+            (true, _) => Zxid::UNKNOWN,
+            (false, true) => SNAPSHOT_WANTED,
+            (false, false) => state.last_logged(),
+        };
         let mut out = BytesMut::new();
         AckEpoch { current_epoch: current.map(|epoch| epoch.0) }.write_packet(&mut out, last_logged);
         actions.push(Action::ToLeader(out.freeze()));

@@ -19,6 +19,10 @@ impl Learner {
     pub(super) fn on_plan(&mut self, state: &mut State, packet: &QuorumPacket, actions: &mut Vec<Action>) {
         let zxid = packet.zxid;
         match packet.kind() {
+            // There is no history that could be cut or gone on with.
+            Some(PacketType::Diff | PacketType::Trunc) if state.is_unknown => {
+                actions.push(Action::Leave(Reason::BadPacket));
+            }
             Some(PacketType::Diff) => self.copy_behind(state.last_logged()),
             Some(PacketType::Trunc) if zxid < state.history.committed() || state.is_ahead_of_log => {
                 // A snapshot of a leader that was never established, or a leader that lost something.
@@ -102,7 +106,7 @@ impl Learner {
         self.stage = Stage::Adopting;
         if self.replaced.take().is_some() {
             actions.push(Action::InstallSnapshot);
-            (state.wants_snapshot, state.is_ahead_of_log) = (false, false);
+            (state.wants_snapshot, state.is_ahead_of_log, state.is_unknown) = (false, false, false);
         }
         if state.is_ahead_of_log && !self.follows {
             // The epoch would stand for a history that is not on disk, should this server get a vote.

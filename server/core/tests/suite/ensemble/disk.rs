@@ -56,6 +56,8 @@ pub(crate) struct Disk {
     /// The list of members in force, and one that was only seen.
     pub(crate) members: String,
     pub(crate) next_members: Option<String>,
+    /// It is empty, and nobody knows what was to be there.
+    pub(crate) is_unknown: bool,
 }
 
 impl Disk {

@@ -13,3 +13,4 @@ mod sessions;
 mod slow_disk;
 mod stories;
 mod turmoil;
+mod unknown_data;

@@ -289,6 +289,7 @@ impl OurLeader {
             history: History::new(500, last, last, log),
             wants_snapshot: false,
             is_ahead_of_log: false,
+            is_unknown: false,
         };
         let leader = Leader::new(&state, 0);
         let mut ours = Self { state, leader, sent: Vec::new(), now_ms: 0, other };

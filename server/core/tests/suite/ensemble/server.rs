@@ -171,12 +171,19 @@ impl Server {
         Now { monotonic_ms: now_ms, wall_ms: T0 + now_ms }
     }
 
+    /// The disk of a server that does not run is replaced by an empty one.
+    pub(crate) fn wipe(&mut self) {
+        assert!(self.running.is_none());
+        let Disk { log_max, ref members, .. } = self.disk;
+        self.disk = Disk { log_max, members: members.clone(), is_unknown: true, ..Disk::default() };
+    }
+
     pub(crate) fn start(&mut self, now_ms: i64) {
         let (tree, loaded) = self.disk.load(TREE_RULES);
         let parse = |text: &String| EnsembleConfig::parse(text, CONFIG_RULES).unwrap();
         let (active, next) = (parse(&self.disk.members), self.disk.next_members.as_ref().map(parse));
         let membership = Membership::new(ServerId(self.id), active, next, CONFIG_RULES, self.reconfigures);
-        let start = Start { membership, epochs: self.disk.epochs, loaded };
+        let start = Start { membership, epochs: self.disk.epochs, loaded, is_unknown: self.disk.is_unknown };
         let mut rules = rules(self.id, self.reconfigures, self.skip_acl);
         (self.tune)(&mut rules);
         let peer = Peer::new(rules, start, &tree, Self::now(now_ms));
@@ -276,6 +283,7 @@ impl Server {
                 }
                 Output::PersistEpochs { write, epochs } => {
                     assert!(epochs.accepted >= self.disk.epochs.accepted && epochs.current >= self.disk.epochs.current);
+                    self.disk.is_unknown &= epochs.current == self.disk.epochs.current;
                     self.disk.epochs = epochs;
                     durable = write;
                 }
