@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rookeeper_core::peer::Loaded;
 use rookeeper_core::tree::{ChangeLog, Loader, Tree, TreeRules};
-use rookeeper_core::zab::LogRecord;
+use rookeeper_core::zab::{LogRecord, WINDOW_BYTES_MAX};
 use rookeeper_protocol::txn::{LogEntry, Txn};
 use rookeeper_protocol::types::{SessionId, Zxid};
 use rookeeper_storage::error::CallerError;
@@ -76,9 +76,29 @@ pub(crate) struct Rebuild {
     strict: bool,
     rules: TreeRules,
     seed: u64,
-    /// The newest records of the log, at most so many.
-    recent: VecDeque<LogRecord>,
-    recent_max: usize,
+    recent: Recent,
+}
+
+/// The newest records of the log, as many as are kept in memory later: no more than so many, and no more bytes.
+#[derive(Default)]
+struct Recent {
+    records: VecDeque<LogRecord>,
+    bytes: usize,
+    count_max: usize,
+}
+
+impl Recent {
+    fn push(&mut self, zxid: Zxid, payload: &[u8]) {
+        if self.count_max == 0 {
+            return;
+        }
+        self.bytes += payload.len();
+        self.records.push_back(LogRecord { zxid, payload: Bytes::copy_from_slice(payload) });
+        while self.records.len() > self.count_max || self.bytes > WINDOW_BYTES_MAX {
+            let Some(oldest) = self.records.pop_front() else { return };
+            self.bytes -= oldest.payload.len();
+        }
+    }
 }
 
 impl Rebuild {
@@ -93,14 +113,13 @@ impl Rebuild {
             strict: false,
             rules,
             seed,
-            recent: VecDeque::new(),
-            recent_max: 0,
+            recent: Recent::default(),
         }
     }
 
     /// Keeps the newest records of the log, for learners that lack little.
-    pub(crate) fn keeping(self, recent_max: usize) -> Self {
-        Self { recent_max, ..self }
+    pub(crate) fn keeping(self, count_max: usize) -> Self {
+        Self { recent: Recent { count_max, ..Recent::default() }, ..self }
     }
 
     /// What a member of an ensemble goes on with. The tree is at `last_zxid`, the image at `image_zxid`.
@@ -109,7 +128,7 @@ impl Rebuild {
         let loaded = Loaded {
             last_zxid,
             image_zxid,
-            recent: self.recent.into(),
+            recent: self.recent.records.into(),
             sessions: self.sessions.into_iter().collect(),
             changes: self.changes,
         };
@@ -163,12 +182,7 @@ impl Replay for Rebuild {
             _ => {}
         }
         tree.apply(&entry, &mut self.changes, &mut ());
-        if self.recent_max > 0 {
-            if self.recent.len() == self.recent_max {
-                self.recent.pop_front();
-            }
-            self.recent.push_back(LogRecord { zxid: Zxid(zxid), payload: Bytes::copy_from_slice(payload) });
-        }
+        self.recent.push(Zxid(zxid), payload);
         if self.strict && tree.digest_mismatches() > 0 {
             return Err(
                 format!("transaction {zxid:#x} leaves another tree than it did at first: the digests differ").into()
@@ -216,4 +230,21 @@ pub(crate) fn verify(options: &StoreOptions, rules: TreeRules) -> Result<Verifie
         &engine,
         &mut Rebuild { strict: true, ..Rebuild::new(rules, 0) },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_start_keeps_in_memory_has_two_bounds() {
+        let kept = |count_max, payload: &[u8]| {
+            let mut recent = Recent { count_max, ..Recent::default() };
+            (1..=5).for_each(|zxid| recent.push(Zxid(zxid), payload));
+            recent.records.iter().map(|record| record.zxid.0).collect::<Vec<_>>()
+        };
+        assert_eq!(kept(3, b"txn"), [3, 4, 5]);
+        assert!(kept(0, b"txn").is_empty());
+        assert_eq!(kept(5, &vec![0; WINDOW_BYTES_MAX / 2]), [4, 5]);
+    }
 }
