@@ -126,6 +126,10 @@ impl MemberThread {
     }
 
     fn open_snapshot(&mut self, link: LearnerLink) {
+        // A learner that went in the same moment has been let go already: nobody would take the picture, nor end it.
+        if !self.sockets.learners.is_open(link) {
+            return;
+        }
         let camera = Camera {
             shared: self.shared.clone(),
             image: self.disk.image().clone(),

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use rookeeper_core::peer::Input;
 use rookeeper_core::zab::LearnerLink;
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -107,6 +108,11 @@ impl LearnerPort {
         }
     }
 
+    /// Whether a connection stands. Its end is told behind this.
+    pub(crate) fn is_open(&self, link: LearnerLink) -> bool {
+        self.links.lock().contains_key(&link)
+    }
+
     fn out(&self, link: LearnerLink) -> Option<Arc<Outgoing<Job>>> {
         self.links.lock().get(&link).cloned()
     }
@@ -114,15 +120,14 @@ impl LearnerPort {
     async fn accept(self: Arc<Self>, listener: TcpListener, guests: Guests) {
         loop {
             match listener.accept().await {
-                Ok((stream, remote)) if self.links.lock().len() >= LEARNERS_MAX => {
-                    tracing::warn!(
-                        "refusing {remote} at the learner port: there are {LEARNERS_MAX} connections already"
-                    );
-                    drop(stream);
-                }
-                Ok((stream, _)) => {
-                    tokio::spawn(self.clone().serve(stream, guests));
-                }
+                Ok((stream, remote)) => match self.register(stream) {
+                    Some(open) => drop(tokio::spawn(self.clone().serve(open, guests))),
+                    None => {
+                        tracing::warn!(
+                            "refusing {remote} at the learner port: there are {LEARNERS_MAX} connections already"
+                        );
+                    }
+                },
                 Err(error) => {
                     tracing::warn!("cannot accept a learner's connection: {error}");
                     tokio::time::sleep(EXHAUSTED_PAUSE).await;
@@ -131,15 +136,23 @@ impl LearnerPort {
         }
     }
 
-    async fn serve(self: Arc<Self>, stream: TcpStream, guests: Guests) {
-        if stream.set_nodelay(true).is_err() {
-            // It is gone already.
-            return;
+    /// Gives a connection its number, if there is room for it; until it is served it counts already.
+    fn register(&self, stream: TcpStream) -> Option<(LearnerLink, OwnedReadHalf, Arc<Outgoing<Job>>)> {
+        let mut links = self.links.lock();
+        if links.len() >= LEARNERS_MAX {
+            return None;
         }
+        // A socket that takes no options is gone already, which shows when it is read.
+        let _gone = stream.set_nodelay(true);
         let link = LearnerLink(self.next_link.fetch_add(1, Ordering::Relaxed));
         let (reader, writer) = stream.into_split();
         let out = Arc::new(Outgoing::new(writer));
-        self.links.lock().insert(link, out.clone());
+        links.insert(link, out.clone());
+        Some((link, reader, out))
+    }
+
+    async fn serve(self: Arc<Self>, open: (LearnerLink, OwnedReadHalf, Arc<Outgoing<Job>>), guests: Guests) {
+        let (link, reader, out) = open;
         let shared = &*self.shared;
         shared.inbox.tell(match guests {
             Guests::Learners => Input::LearnerConnected { link },
@@ -233,18 +246,24 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn who_was_served_from_the_log_does_not_keep_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut log = log_of(dir.path(), 100);
-        let shared = idle_server();
+    /// A port, and a learner that has come to it.
+    async fn connected(shared: &Arc<Shared>) -> (Arc<LearnerPort>, TcpStream, LearnerLink) {
         let port = LearnerPort::new(shared.clone(), Duration::from_secs(60));
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let at = listener.local_addr().unwrap();
         port.listen(listener, Guests::Learners, &Handle::current()).unwrap();
-        let mut learner = TcpStream::connect(at).await.unwrap();
-        let Input::LearnerConnected { link } = next_input(&shared).await else { panic!("not connected") };
+        let learner = TcpStream::connect(at).await.unwrap();
+        let Input::LearnerConnected { link } = next_input(shared).await else { panic!("not connected") };
+        (port, learner, link)
+    }
+
+    #[tokio::test]
+    async fn who_was_served_from_the_log_does_not_keep_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = log_of(dir.path(), 100);
+        let shared = idle_server();
+        let (port, mut learner, link) = connected(&shared).await;
 
         let (after, through) = (Zxid(1), Zxid(100));
         let request = HistoryRequest { history: log.history(), after, through, bytes_max: 1, log_bytes_max: None };
@@ -260,5 +279,16 @@ mod tests {
         learner.write_all(&word).await.unwrap();
         assert!(matches!(next_input(&shared).await, Input::LearnerPacket { .. }));
         assert!(!log.retire(100).is_empty());
+    }
+
+    /// Whoever prepares something for a learner relies on it: what is prepared before is let go when the end is told.
+    #[tokio::test]
+    async fn a_connection_is_closed_before_its_end_is_told() {
+        let shared = idle_server();
+        let (port, learner, link) = connected(&shared).await;
+        assert!(port.is_open(link));
+        drop(learner);
+        assert!(matches!(next_input(&shared).await, Input::LearnerGone { .. }));
+        assert!(!port.is_open(link));
     }
 }
