@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use bytes::BytesMut;
 use parking_lot::Mutex;
@@ -166,12 +167,12 @@ pub(crate) struct SnapshotSink {
 }
 
 impl Incoming {
-    /// Fills an image on a thread of its own.
+    /// Fills an image on a thread of its own. The thread lets go of the image, and takes an unwanted one away, before it ends.
     pub(crate) fn begin(
         shared: &Arc<Shared>,
         zxid: Zxid,
         receiving: Receiving<RealFs, RocksEngine>,
-    ) -> std::io::Result<(Self, SnapshotSink)> {
+    ) -> std::io::Result<(Self, SnapshotSink, JoinHandle<()>)> {
         let place = Arc::new(Mutex::new(Place::Filling));
         let (parts, given) = mpsc::channel(PARTS_WAITING_MAX);
         let (tell, stored) = oneshot::channel();
@@ -181,8 +182,8 @@ impl Incoming {
                 shared.fail(&error.to_string());
             }
         };
-        std::thread::Builder::new().name("snapshot-in".to_owned()).spawn(fill)?;
-        Ok((Self { zxid, place }, SnapshotSink { parts, stored }))
+        let thread = std::thread::Builder::new().name("snapshot-in".to_owned()).spawn(fill)?;
+        Ok((Self { zxid, place }, SnapshotSink { parts, stored }, thread))
     }
 
     /// The image, once it is filled.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
@@ -18,6 +19,7 @@ use rookeeper_storage::fs::RealFs;
 use rookeeper_storage::kv::rocks::RocksKv;
 use rookeeper_storage::log::History;
 use rookeeper_storage::tree::{Image, ImageEntry};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::log::ImageProgress;
@@ -32,6 +34,9 @@ const PIECES_WAITING_MAX: usize = 4;
 
 /// Pictures that may stand at one time; each keeps what is replaced in the image.
 const PICTURES_MAX: usize = 64;
+
+/// Why a picture is given up that nothing is wrong with.
+const GONE: &str = "the learner is gone";
 
 /// A picture that stands still, or will.
 #[derive(Debug)]
@@ -49,8 +54,13 @@ pub(crate) struct Camera {
 }
 
 impl Picture {
-    /// Begins to make one, on a thread of its own. `failed` is called when there will be none.
-    pub(crate) fn begin(camera: Camera, link: LearnerLink, failed: impl FnOnce() + Send + 'static) -> io::Result<Self> {
+    /// Begins to make one, on a thread of its own, which lets go of the image before it ends. `failed` is called when there
+    /// will be none.
+    pub(crate) fn begin(
+        camera: Camera,
+        link: LearnerLink,
+        failed: impl FnOnce() + Send + 'static,
+    ) -> io::Result<(Self, JoinHandle<()>)> {
         let (go, sent) = oneshot::channel();
         let show = move || {
             if let Err(error) = camera.show(link, sent) {
@@ -58,8 +68,8 @@ impl Picture {
                 failed();
             }
         };
-        std::thread::Builder::new().name("snapshot-out".to_owned()).spawn(show)?;
-        Ok(Self { go })
+        let thread = std::thread::Builder::new().name("snapshot-out".to_owned()).spawn(show)?;
+        Ok((Self { go }, thread))
     }
 
     /// Sends it: the pieces come out of what is returned, an empty one last.
@@ -86,7 +96,7 @@ impl Stream {
 
     fn flush(&mut self) -> Result<(), CallerError> {
         let piece = self.out.split().freeze();
-        self.pieces.blocking_send(piece).map_err(|_| "the learner is gone".into())
+        self.pieces.blocking_send(piece).map_err(|_| GONE.into())
     }
 
     /// Ends the stream.
@@ -147,13 +157,17 @@ impl Heading {
 }
 
 impl Camera {
-    fn show(self, link: LearnerLink, sent: oneshot::Receiver<mpsc::Sender<Bytes>>) -> Result<(), CallerError> {
+    fn show(self, link: LearnerLink, mut sent: oneshot::Receiver<mpsc::Sender<Bytes>>) -> Result<(), CallerError> {
         // The newer the picture, the less has to follow it.
         self.progress.bring_forward();
         let image = self.image.read();
         let mut transfer = image.transfer(&self.history, PICTURES_MAX)?;
         let mut heading = Heading::default();
-        let counts = transfer.survey(&mut |entry| heading.note(entry))?;
+        let counts = transfer.survey(&mut |entry| match sent.try_recv() {
+            // Whoever wants to replace the image, or to end, does not wait for what nobody wants.
+            Err(TryRecvError::Closed) => Err(GONE.into()),
+            _ => heading.note(entry),
+        })?;
         self.shared.inbox.tell(Input::SnapshotOpened { link, zxid: Zxid(transfer.zxid()) });
         // A learner that has gone meanwhile wants none.
         let Ok(pieces) = sent.blocking_recv() else { return Ok(()) };

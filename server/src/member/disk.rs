@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use parking_lot::RwLock;
@@ -35,6 +36,8 @@ pub(crate) struct MemberDisk {
     progress: Arc<ImageProgress>,
     /// A snapshot on its way, and what belongs behind it.
     incoming: Option<(Incoming, Vec<LogRecord>)>,
+    /// The thread that fills the image of the last one, until somebody has waited for its end.
+    filling: Option<JoinHandle<()>>,
     /// Bytes of what belongs behind it.
     behind_bytes: usize,
     /// The newest write that is done, and of that what was told.
@@ -79,6 +82,7 @@ impl MemberDisk {
             installer,
             progress,
             incoming: None,
+            filling: None,
             behind_bytes: 0,
             done: WriteId::default(),
             told: WriteId::default(),
@@ -137,9 +141,12 @@ impl MemberDisk {
                 into.push(outcome);
             }
             Output::ReceiveSnapshot { dial, zxid } => {
+                // One that was given up may still be open, in the place that the new one takes. Its connection is gone, so that
+                // its thread has nothing to wait for.
+                self.end_filling();
                 let receiving = self.installer.begin(&self.log)?;
-                let (incoming, sink) = Incoming::begin(&self.shared, zxid, receiving).map_err(no_thread)?;
-                self.incoming = Some((incoming, Vec::new()));
+                let (incoming, sink, filling) = Incoming::begin(&self.shared, zxid, receiving).map_err(no_thread)?;
+                (self.incoming, self.filling) = (Some((incoming, Vec::new())), Some(filling));
                 self.behind_bytes = 0;
                 into.push(Outcome::Receive(dial, sink));
             }
@@ -245,6 +252,13 @@ impl MemberDisk {
     /// Takes out segments that the image made needless, except what learners still read.
     pub(crate) fn attend_image(&mut self, keep_after: Option<Zxid>) {
         self.progress.attend(&self.shared, &mut self.log, keep_after);
+    }
+
+    /// Waits until nobody fills an image; the connection that it comes over must be gone.
+    pub(crate) fn end_filling(&mut self) {
+        if self.filling.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("a snapshot that was given up ended in a panic; please report it");
+        }
     }
 
     /// Ends the log in order.

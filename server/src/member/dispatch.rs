@@ -139,7 +139,9 @@ impl MemberThread {
         };
         let learners = self.sockets.learners.clone();
         match Picture::begin(camera, link, move || learners.dismiss(link)) {
-            Ok(picture) => {
+            Ok((picture, camera)) => {
+                self.cameras.retain(|camera| !camera.is_finished());
+                self.cameras.push(camera);
                 self.pictures.insert(link, picture);
             }
             Err(error) => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rookeeper_core::peer::{Clients, Input, Lent, Output, Peer};
@@ -46,6 +47,8 @@ pub(crate) struct MemberThread {
     pub(super) files: MemberFiles,
     pub(super) leader: Option<LeaderLink>,
     pub(super) pictures: BTreeMap<LearnerLink, Picture>,
+    /// The threads that make and send them.
+    pub(super) cameras: Vec<JoinHandle<()>>,
     requests: Vec<WriteRequest>,
     arrivals: Vec<Arrival>,
     outputs: Vec<Output>,
@@ -85,6 +88,7 @@ impl MemberThread {
             files,
             leader: None,
             pictures: BTreeMap::new(),
+            cameras: Vec::new(),
             requests: Vec::new(),
             arrivals: Vec::new(),
             outputs: Vec::new(),
@@ -104,6 +108,11 @@ impl MemberThread {
         let worked = runtime.block_on(self.work());
         // All sockets close at once, so that the others need not wait for one who says nothing any more.
         runtime.shutdown_background();
+        // Nobody wants snapshots any more. The image is closed by whoever has it last, which must not be a thread that is
+        // left behind when the process ends.
+        self.pictures.clear();
+        self.cameras.drain(..).for_each(|camera| drop(camera.join()));
+        self.disk.end_filling();
         if let Err(error) = worked.and_then(|()| self.disk.close()) {
             self.shared.fail(&error.to_string());
         }
