@@ -160,3 +160,35 @@ fn clients_are_admitted_by_what_they_can_do_with_and_what_they_have_seen() {
     assert_eq!(refusal(&request(None, 5), true, Zxid(5)), Some(Refusal::ReadOnly));
     assert_eq!(refusal(&request(Some(true), 6), true, Zxid(5)), Some(Refusal::Behind));
 }
+
+/// As in Java: who was started anew does not know what of its log is committed.
+#[test]
+fn after_a_start_the_whole_log_is_shown_and_what_was_never_agreed_on_goes_again() {
+    let mut cluster = Cluster::tuned(56, 0, |rules| rules.read_only_mode = true);
+    let server = cluster.settle();
+    let (conn, _) = cluster.connect(server, 10_000);
+    cluster.isolate(server);
+    cluster.send(server, conn, 1, &persistent("/lost"));
+    cluster.run(20);
+    let proposed = cluster.servers[&server].disk.last_zxid();
+    assert_ne!(cluster.settle(), server);
+    for id in [1, 2, 3].into_iter().filter(|id| *id != server) {
+        cluster.crash(id);
+    }
+    cluster.run(5000);
+    assert!(reads(&cluster, server) && !cluster.has(server, "/lost"));
+
+    cluster.crash(server);
+    cluster.start(server);
+    cluster.run(2100);
+    assert!(reads(&cluster, server) && cluster.has(server, "/lost"));
+    assert!(cluster.servers[&server].disk.image.zxid < proposed);
+
+    cluster.heal();
+    for id in [1, 2, 3].into_iter().filter(|id| *id != server) {
+        cluster.start(id);
+    }
+    cluster.settle();
+    assert!(!cluster.has(server, "/lost"));
+    cluster.assert_equal();
+}
