@@ -32,6 +32,9 @@ pub(crate) enum Job {
     History(HistoryRequest),
 }
 
+/// Bytes of an acknowledgement, with its length in front: few packets are smaller.
+const ACK_BYTES: usize = 24;
+
 /// Who comes to a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Guests {
@@ -212,13 +215,16 @@ async fn read(
         // A learner says nothing while it is sent what it lacked. Whoever speaks again has all of it, and must not keep
         // segments of the log for as long as it stays connected.
         *position.lock() = LogPosition::default();
-        let mut inputs = Vec::new();
         let before = packets.buffer.len();
+        let mut whole = Vec::with_capacity(before / ACK_BYTES);
         while let Some(packet) = packets.next()? {
-            inputs.push(Input::LearnerPacket { link, packet });
+            whole.push(packet);
+        }
+        if whole.is_empty() {
+            continue;
         }
         let bytes = before.saturating_sub(packets.buffer.len()).max(READ_BYTES.min(before));
-        packets.hand_in(shared, inputs, bytes).await;
+        packets.hand_in(shared, vec![Input::LearnerPackets { link, packets: whole }], bytes).await;
     }
     Ok(())
 }

@@ -54,12 +54,13 @@ pub enum Input {
         /// The new connection, numbered like those to the learner port.
         link: LearnerLink,
     },
-    /// A learner sent a packet.
-    LearnerPacket {
+    /// A learner sent packets. What came at once is handed in at once: its requests become one batch, and what it
+    /// acknowledges is counted once.
+    LearnerPackets {
         /// Its connection.
         link: LearnerLink,
-        /// The packet.
-        packet: QuorumPacket,
+        /// The packets, in their order.
+        packets: Vec<QuorumPacket>,
     },
     /// A learner's connection ended, by whatever reason, or sent what is no packet.
     LearnerGone {

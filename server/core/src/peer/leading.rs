@@ -117,7 +117,31 @@ impl Peer {
         leader.propose(&mut self.state, now.monotonic_ms, records, &frame, &mut self.actions);
     }
 
-    pub(super) fn on_learner_packet(&mut self, now: Now, tree: &Tree, link: LearnerLink, packet: QuorumPacket) {
+    /// Requests and acknowledgements are taken together, everything else behind those that came before it.
+    pub(super) fn on_learner_packets(&mut self, now: Now, tree: &Tree, link: LearnerLink, packets: Vec<QuorumPacket>) {
+        for packet in packets {
+            if !matches!(packet.kind(), Some(PacketType::Request | PacketType::Ack)) {
+                self.propose_gathered(now, tree);
+            }
+            self.on_learner_packet(now, tree, link, packet);
+            self.carry_out(now, tree);
+        }
+        self.propose_gathered(now, tree);
+        if let Some(master) = self.role.learner_master() {
+            master.count_new_acks(&mut self.state, &mut self.actions);
+        }
+    }
+
+    /// Proposes what a learner's clients want.
+    fn propose_gathered(&mut self, now: Now, tree: &Tree) {
+        let requests = std::mem::take(&mut self.gathered);
+        if !requests.is_empty() && self.leads() {
+            self.propose(now, tree, requests);
+            self.carry_out(now, tree);
+        }
+    }
+
+    fn on_learner_packet(&mut self, now: Now, tree: &Tree, link: LearnerLink, packet: QuorumPacket) {
         let Some(master) = self.role.learner_master() else { return self.on_early_packet(link, packet) };
         let relays = master.relays();
         let incoming = master.on_packet(&mut self.state, now.monotonic_ms, link, packet, &mut self.actions);
@@ -145,19 +169,27 @@ impl Peer {
             // Others would keep this server from ever coming to an end. The next leader is asked again.
             return true;
         }
-        let Role::Leading(leader) = &mut self.role else { return true };
+        // Those of one reading are as few as a reading has bytes.
         if !has_room(self.pipeline.in_flight(), self.pipeline.in_flight_bytes()) {
-            leader.dismiss(link, Reason::TooManyRequests, &mut self.actions);
+            if let Role::Leading(leader) = &mut self.role {
+                leader.dismiss(link, Reason::TooManyRequests, &mut self.actions);
+            }
             return true;
         }
         match OpCode::from_number(request.op) {
-            Some(OpCode::Sync) => leader.sync(&self.state, Syncer::Learner(link), &mut self.actions),
+            Some(OpCode::Sync) => {
+                // What stands before it must be proposed before the leader looks what there is to wait for.
+                self.propose_gathered(now, tree);
+                if let Role::Leading(leader) = &mut self.role {
+                    leader.sync(&self.state, Syncer::Learner(link), &mut self.actions);
+                }
+            }
             Some(op) if Admission::of(op) != Admission::Read => {
                 let ForwardedRequest { session, cxid: xid, body, .. } = request;
                 let origin =
                     Origin { conn: None, learner: Some(link.0), session, xid, op, received_ms: now.monotonic_ms };
                 let ids = Arc::from(packet.authinfo.unwrap_or_default());
-                self.propose(now, tree, [WriteRequest { origin, ids, body }]);
+                self.gathered.push(WriteRequest { origin, ids, body });
             }
             // Learners answer reads themselves; Java's leader makes nothing of these either.
             Some(_) | None => {}

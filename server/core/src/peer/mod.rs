@@ -116,6 +116,8 @@ pub struct Peer {
     next_dial: DialId,
     /// PROPOSAL packets of the present batch; their data are what is logged.
     proposals: BytesMut,
+    /// Requests of the learner whose packets are being read.
+    gathered: Vec<WriteRequest>,
     touches: Touches,
     /// Transactions behind a snapshot that is not installed yet.
     behind_snapshot: Vec<LogEntry>,
@@ -161,6 +163,7 @@ impl Peer {
             early_learners: BTreeMap::new(),
             next_dial: DialId(1),
             proposals: BytesMut::new(),
+            gathered: Vec::new(),
             touches: Touches::default(),
             behind_snapshot: Vec::new(),
             renewals: BTreeMap::new(),
@@ -336,7 +339,7 @@ impl Peer {
             }
             Input::LearnerConnected { link } => self.on_learner_connected(now, link),
             Input::ObserverConnected { link } => self.on_observer_connected(now, link),
-            Input::LearnerPacket { link, packet } => self.on_learner_packet(now, lent.tree, link, packet),
+            Input::LearnerPackets { link, packets } => self.on_learner_packets(now, lent.tree, link, packets),
             Input::LearnerGone { link } => self.on_learner_gone(link),
             Input::LeaderConnected { dial } => {
                 if let Some(learner) = self.role.learner_on(dial) {

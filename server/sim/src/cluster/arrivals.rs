@@ -185,7 +185,7 @@ impl Cluster {
         let link = LearnerLink(pipe);
         match cargo {
             Cargo::Open => self.step(id, Input::LearnerConnected { link }),
-            Cargo::Packet(packet) => self.step(id, Input::LearnerPacket { link, packet }),
+            Cargo::Packet(packet) => self.step(id, Input::LearnerPackets { link, packets: vec![packet] }),
             Cargo::End => {
                 if let Some(process) = self.process(id) {
                     process.pictures.remove(&pipe);

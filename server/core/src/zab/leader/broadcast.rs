@@ -113,7 +113,13 @@ impl Leader {
             _ => learner.acknowledged(zxid),
         }
         // One that acknowledges proposals before it acknowledges NEWLEADER (Java before 3.9.3) counts when it has done both.
-        if self.stage == Stage::Broadcasting && learner.phase >= Phase::Synchronized {
+        self.has_new_acks |= self.stage == Stage::Broadcasting && learner.phase >= Phase::Synchronized;
+    }
+
+    /// Looks whether more is committed, if a learner has acknowledged more since the last look: once for all the packets that
+    /// came together.
+    pub fn count_new_acks(&mut self, state: &mut State, actions: &mut Vec<Action>) {
+        if std::mem::take(&mut self.has_new_acks) {
             self.count_acks(state, actions);
         }
     }

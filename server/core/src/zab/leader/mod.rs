@@ -92,6 +92,8 @@ pub struct Leader {
     begins_behind: Zxid,
     /// The reconfiguration under way.
     reconfig: Option<Zxid>,
+    /// A learner has acknowledged something, and nobody has looked what that makes committed.
+    has_new_acks: bool,
     /// Another server is to lead: nothing more is committed here.
     is_replaced: bool,
     syncs: VecDeque<broadcast::WaitingSync>,
@@ -122,6 +124,7 @@ impl Leader {
             last_proposed: Zxid::ZERO,
             begins_behind: Zxid::ZERO,
             reconfig: None,
+            has_new_acks: false,
             is_replaced: false,
             syncs: VecDeque::new(),
             round: broadcast::Round::default(),

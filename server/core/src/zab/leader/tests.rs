@@ -51,6 +51,7 @@ impl World {
         let Self { state, leader, actions, now_ms } = self;
         let packet = quorum_packet(packet_type, zxid, data);
         let incoming = leader.on_packet(state, *now_ms, LearnerLink(link), packet, actions);
+        leader.count_new_acks(state, actions);
         assert!(incoming.is_none() || matches!(packet_type, PacketType::Ping | PacketType::Request));
         take(actions)
     }

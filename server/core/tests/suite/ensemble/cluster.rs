@@ -306,11 +306,11 @@ impl Cluster {
                 let Some(link) = self.links.get_mut(&id) else { return };
                 let (leader, Cargo::Frame(frame)) = (link.leader, cargo) else { return };
                 link.leader_bytes.extend_from_slice(&frame);
-                while let Some(link) = self.links.get_mut(&id)
-                    && let Some(packet) = PacketDecoder::new(1 << 20).next_packet(&mut link.leader_bytes).unwrap()
-                {
-                    self.step(leader, Input::LearnerPacket { link: LearnerLink(id), packet });
+                let mut packets = Vec::new();
+                while let Some(packet) = PacketDecoder::new(1 << 20).next_packet(&mut link.leader_bytes).unwrap() {
+                    packets.push(packet);
                 }
+                self.step(leader, Input::LearnerPackets { link: LearnerLink(id), packets });
             }
             Event::Flush { server } => {
                 let now_ms = self.now_ms;

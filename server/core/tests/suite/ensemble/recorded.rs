@@ -349,7 +349,10 @@ impl OurLeader {
     }
 
     fn hear(&mut self, link: LearnerLink, packet: QuorumPacket) {
-        self.act(|leader, state, now_ms, out| drop(leader.on_packet(state, now_ms, link, packet, out)));
+        self.act(|leader, state, now_ms, out| {
+            drop(leader.on_packet(state, now_ms, link, packet, out));
+            leader.count_new_acks(state, out);
+        });
     }
 
     /// Begins, with the other follower, which has what the leader has.
