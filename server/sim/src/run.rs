@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rookeeper_core::session::LocalSessions;
 use rookeeper_core::tree::ReapRules;
 use rookeeper_protocol::types::SessionId;
 
@@ -76,6 +77,12 @@ impl Shape {
             observer_sync: !random.permille(200),
             first_counter: if random.permille(50) { u32::MAX - 300 } else { 0 },
             lazy_permille: [0, 0, 100, 500][random.below(4) as usize],
+            local_sessions: [
+                LocalSessions::Disabled,
+                LocalSessions::Disabled,
+                LocalSessions::Enabled,
+                LocalSessions::Upgradable,
+            ][random.below(4) as usize],
             acls: random.permille(500),
             reaping: Some(draw_reaping(random)),
             ..Settings::default()

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use bytes::Bytes;
+use rookeeper_core::session::LocalSessions;
 use rookeeper_core::zab::LogRecord;
 use rookeeper_protocol::txn::{CreateTxn, LogEntry, Txn};
 use rookeeper_protocol::types::{Acl, AclList, EphemeralOwner, ErrorCode, OpCode, SessionId, Zxid};
@@ -45,6 +46,7 @@ struct Path {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Life {
     pub(crate) opened: Zxid,
+    pub(crate) timeout_ms: i32,
     pub(crate) closed: Option<Zxid>,
 }
 
@@ -58,14 +60,19 @@ pub(crate) struct Ledger {
     pub(super) mortal: BTreeSet<String>,
     /// Those that some leader has found due.
     pub(super) found_due: BTreeSet<String>,
-    /// Sessions may be known to their servers alone.
-    pub(crate) are_sessions_local: bool,
+    /// Whether sessions may be known to their servers alone.
+    pub(crate) local_sessions: LocalSessions,
     by_request: BTreeMap<(SessionId, i32), usize>,
     /// Digests of the members' trees at a zxid.
     digests: BTreeMap<Zxid, i64>,
 }
 
 impl Ledger {
+    /// Whether a session is one that all know, or was.
+    pub(crate) fn knows(&self, session: SessionId) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
     pub(crate) fn last_zxid(&self) -> Zxid {
         self.committed.last().map_or(Zxid::ZERO, |committed| committed.record.zxid)
     }
@@ -119,6 +126,10 @@ impl Ledger {
     fn apply(&mut self, zxid: Zxid, session: SessionId, time_ms: i64, txn: &Txn) -> Result<(), Failed> {
         match txn {
             Txn::Create { create, ephemeral: true, .. } => {
+                if !self.sessions.contains_key(&session) {
+                    let what = format!("{} with {zxid} is of {session}", create.path);
+                    return Err(Failed::new("an ephemeral znode belongs to a session that all know", what));
+                }
                 self.create(zxid, time_ms, create, EphemeralOwner::Session(session));
             }
             Txn::Create { create, .. } => self.create(zxid, time_ms, create, EphemeralOwner::None),
@@ -140,8 +151,11 @@ impl Ledger {
                 }
             }
             Txn::SetAcl { path, acl, .. } => self.set_acl(path, zxid, acl),
-            Txn::CreateSession { .. } => {
-                let life = Life { opened: zxid, closed: None };
+            Txn::CreateSession { timeout_ms } => {
+                let life = Life { opened: zxid, timeout_ms: *timeout_ms, closed: None };
+                if self.local_sessions == LocalSessions::Enabled {
+                    return Err(Failed::new("local sessions stay local", format!("{session}: {zxid}")));
+                }
                 if let Some(other) = self.sessions.insert(session, life) {
                     return Err(Failed::new("a session begins once", format!("{session}: {zxid}, {other:?}")));
                 }

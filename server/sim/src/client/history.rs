@@ -5,6 +5,7 @@
 //! for an order that explains the history: there is one, and each answer names its place in it.
 
 use bytes::Bytes;
+use rookeeper_core::session::LocalSessions;
 use rookeeper_protocol::client::ReplyHeader;
 use rookeeper_protocol::jute::Reader;
 use rookeeper_protocol::types::{ErrorCode, OpCode, Perms, Stat, Zxid};
@@ -29,11 +30,19 @@ const SESSION_ERRORS: [ErrorCode; 3] =
 
 impl Client {
     pub(super) fn check_new_session(&self, ledger: &Ledger) -> Result<(), Failed> {
-        ensure(
-            ledger.sessions.contains_key(&self.session) || ledger.are_sessions_local || self.is_shown,
-            "a session is agreed on before its client hears of it",
-            || self.session,
-        )
+        let is_local = ledger.local_sessions != LocalSessions::Disabled || self.is_shown;
+        ensure(ledger.knows(self.session) != is_local, "a session begins as what it is to be", || {
+            format!("{}, local: {is_local}", self.session)
+        })
+    }
+
+    /// A session that only its first server knows comes back nowhere else, unless what it asked for makes all know it.
+    pub(super) fn check_resumed(&self, ledger: &Ledger) -> Result<(), Failed> {
+        let may_be_global = ledger.local_sessions != LocalSessions::Enabled && self.wants_ephemeral;
+        let comes_back = ledger.knows(self.session) || may_be_global || self.home == self.server;
+        ensure(comes_back, "a local session is known to its server alone", || {
+            format!("{} of server {} at {}", self.session, self.home, self.server)
+        })
     }
 
     /// The newest thing seen may never be older than what was seen before.
@@ -102,7 +111,14 @@ impl Client {
         self.check_watches(zxid, ledger)?;
         let who = format!("client {} at server {}, {op:?}", self.node, self.server);
         let is_refused = self.is_shown && header.error == NOT_READ_ONLY;
-        if op.is_write() && !is_refused {
+        let is_local_end = matches!(op, Op::Close) && !ledger.knows(self.session);
+        if is_local_end {
+            ensure(
+                ledger.local_sessions != LocalSessions::Disabled || self.is_shown,
+                "what is answered is committed",
+                || format!("{who}: {zxid}, nobody knew the session"),
+            )?;
+        } else if op.is_write() && !is_refused {
             let committed = ledger.of_request(self.session, xid);
             let place = committed.map(|committed| committed.record.zxid);
             ensure(place == Some(zxid), "what is answered is committed", || {
@@ -115,6 +131,12 @@ impl Client {
                 || format!("{who}: error {}", header.error),
             )?;
             self.check_outcome(&who, &op, zxid, failed, ledger)?;
+            let is_too_much = ledger.local_sessions == LocalSessions::Enabled && op.makes_ephemeral();
+            ensure(
+                !is_too_much || SESSION_ERRORS.iter().any(|error| error.number() == header.error),
+                "a local session owns nothing",
+                || format!("{who}: error {}", header.error),
+            )?;
             ensure(zxid > floor, "writes have the order of real time", || {
                 format!("{who}: {zxid}, known before was {floor}")
             })?;

@@ -80,6 +80,10 @@ pub(crate) struct Client {
     pub(crate) calls: bool,
     /// Which member it is connected to, or was.
     pub(crate) server: i64,
+    /// The server that its session began on.
+    home: i64,
+    /// It has asked for something that only a session can own which all know.
+    wants_ephemeral: bool,
     /// The session is there on this connection.
     pub(crate) is_open: bool,
     unread: BytesMut,
@@ -119,6 +123,8 @@ impl Client {
             pipe: None,
             calls: false,
             server: 0,
+            home: 0,
+            wants_ephemeral: false,
             is_open: false,
             unread: BytesMut::new(),
             pending: VecDeque::new(),
@@ -186,6 +192,7 @@ impl Client {
             }
         };
         let frame = op.frame(number);
+        self.wants_ephemeral |= op.makes_ephemeral();
         self.pending.push_back(Pending { xid: number, op, floor: known });
         frame
     }
@@ -224,8 +231,10 @@ impl Client {
         let auth = self.who.says().map(|_| self.ask(at, Op::Auth(self.who), Zxid::ZERO));
         if self.session == SessionId::NONE {
             (self.session, self.password) = (response.session_id, response.password);
+            (self.home, self.wants_ephemeral) = (self.server, false);
             return self.check_new_session(ledger).map(|()| auth);
         }
+        self.check_resumed(ledger)?;
         self.timeout_ms = response.timeout_ms;
         if self.watches.is_empty() {
             return Ok(auth);

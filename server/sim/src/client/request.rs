@@ -107,6 +107,15 @@ impl Op {
         )
     }
 
+    /// Whether it makes a znode that goes with its session.
+    pub(crate) fn makes_ephemeral(&self) -> bool {
+        match self {
+            Self::Create { mode, .. } => mode.is_ephemeral(),
+            Self::Multi(parts) => parts.iter().any(Self::makes_ephemeral),
+            _ => false,
+        }
+    }
+
     /// Its frame.
     pub(crate) fn frame(&self, xid: i32) -> Bytes {
         let mut out = BytesMut::new();

@@ -185,11 +185,19 @@ impl Cluster {
         let link = LearnerLink(pipe);
         match cargo {
             Cargo::Open => self.step(id, Input::LearnerConnected { link }),
-            Cargo::Packet(packet) => self.step(id, Input::LearnerPackets { link, packets: vec![packet] }),
+            Cargo::Packet(packet) => {
+                if packet.kind() == Some(PacketType::Ping)
+                    && let Some(now_ms) = self.monotonic_ms(id)
+                {
+                    self.alive.is_told(id, pipe, now_ms);
+                }
+                self.step(id, Input::LearnerPackets { link, packets: vec![packet] });
+            }
             Cargo::End => {
                 if let Some(process) = self.process(id) {
                     process.pictures.remove(&pipe);
                 }
+                self.alive.gone(pipe);
                 self.step(id, Input::LearnerGone { link });
             }
             _ => {}
@@ -202,7 +210,18 @@ impl Cluster {
         let Some(member) = self.members.get_mut(&id) else { return };
         match cargo {
             Cargo::Open => member.on_client(pipe),
-            Cargo::Frames(bytes) => member.on_client_bytes(at, pipe, &bytes),
+            Cargo::Frames(bytes) => {
+                let now_ms = member.now(at).monotonic_ms;
+                let known = member.session_on(pipe);
+                member.on_client_bytes(at, pipe, &bytes);
+                let ends = member.session_on(pipe).is_none();
+                if let Some((session, timeout_ms)) = known {
+                    self.alive.hears(id, session, timeout_ms, now_ms);
+                    if ends {
+                        self.alive.asked_to_end(id, session);
+                    }
+                }
+            }
             Cargo::End => {
                 if let Some(conn) = member.process.as_ref().and_then(|process| process.table.on_pipe(pipe)) {
                     member.on_client_gone(at, conn);

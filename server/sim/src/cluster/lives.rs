@@ -109,6 +109,7 @@ impl Cluster {
         if let Some(member) = self.members.get_mut(&id) {
             member.end();
         }
+        self.alive.ends(id);
         for pipe in self.network.pipes_of(id) {
             if let Some(end) = self.network.pipe(pipe).and_then(|pipe| pipe.ends.iter().position(|end| *end == id)) {
                 self.close(pipe, end);

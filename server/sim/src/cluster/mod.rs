@@ -18,7 +18,7 @@ use rookeeper_core::peer::{Input, Output};
 use rookeeper_protocol::peer::{PacketType, PeerState};
 use rookeeper_protocol::types::{ServerId, Zxid};
 
-use crate::checks::{Failed, Zab};
+use crate::checks::{Alive, Failed, Zab};
 use crate::client::Client;
 use crate::clock::Micros;
 use crate::member::{Member, Picture, Process, Settings};
@@ -67,6 +67,7 @@ pub(crate) struct Cluster {
     pub(crate) queue: Queue,
     pub(crate) random: Random,
     pub(crate) zab: Zab,
+    pub(crate) alive: Alive,
     pub(crate) trace: Trace,
     /// The first rule that was broken. Nothing happens any more then.
     pub(crate) failed: Option<Failed>,
@@ -102,6 +103,8 @@ impl Cluster {
     pub(crate) fn new(seed: u64, roles: &[(i64, bool)], settings: &Settings, shows: bool) -> Self {
         let text: String = roles.iter().map(|(id, votes)| format!("{}\n", member_line(*id, *votes))).collect();
         let members = roles.iter().map(|(id, _)| (*id, Member::new(*id, &text, settings))).collect();
+        let mut zab = Zab::default();
+        zab.ledger.local_sessions = settings.local_sessions;
         Self {
             now: 0,
             members,
@@ -109,7 +112,8 @@ impl Cluster {
             network: Network::new((100, 900), 50),
             queue: Queue::default(),
             random: Random::new(seed),
-            zab: Zab::default(),
+            zab,
+            alive: Alive::default(),
             trace: Trace::new(shows),
             failed: None,
             is_exact: false,

@@ -2,8 +2,9 @@
 
 use bytes::{Bytes, BytesMut};
 use rookeeper_core::peer::{Event as Told, Input, Output, WriteId};
-use rookeeper_core::zab::{DialId, Epochs, LearnerLink};
-use rookeeper_protocol::peer::{PacketDecoder, PeerState, QuorumPacket};
+use rookeeper_core::zab::{DialId, Epochs, LearnerLink, LogRecord};
+use rookeeper_protocol::peer::{PacketDecoder, PacketType, PeerState, QuorumPacket};
+use rookeeper_protocol::txn::{LogEntry, Txn};
 use rookeeper_protocol::types::Zxid;
 
 use super::{Cluster, is_majority};
@@ -170,13 +171,22 @@ impl Cluster {
                     "serves no more"
                 };
                 self.trace.note(self.now, what, id, 0);
-                if let Some(process) = self.process(id) {
-                    (process.serves, process.shows) = (serves, shows);
-                    process.table.end_all();
+                let Some(process) = self.process(id) else { return };
+                (process.serves, process.shows) = (serves, shows);
+                process.table.end_all();
+                let leads = process.peer.is_established_leader();
+                let now_ms = self.monotonic_ms(id).filter(|_| leads);
+                match serves {
+                    true => self.alive.serves(id, now_ms),
+                    false => self.alive.ends(id),
                 }
             }
-            Output::SessionRenewed { conn, valid, .. } => {
+            Output::SessionRenewed { conn, session, valid } => {
                 let at = self.now;
+                if let (false, false, Some(now_ms)) = (valid, self.zab.ledger.knows(session), self.monotonic_ms(id)) {
+                    let is_over = self.alive.is_over(id, session, now_ms);
+                    self.check(is_over);
+                }
                 if let Some(member) = self.members.get_mut(&id) {
                     member.on_renewed(at, conn, valid);
                 }
@@ -278,6 +288,9 @@ impl Cluster {
     /// A packet goes out: whatever it rests on is on the disk.
     fn check_said(&mut self, id: i64, pipe: PipeId, from: usize, packet: &QuorumPacket) {
         let (Some(kind), zxid) = (packet.kind(), packet.zxid) else { return };
+        if kind == PacketType::Ping && from == 0 {
+            self.alive.tells(id, pipe);
+        }
         if self.trace.shows() {
             let to = self.network.pipe(pipe).map_or(0, |pipe| pipe.ends[1 - from]);
             self.trace.tell(self.now, format_args!("  {id} -> {to} {} {zxid}", kind.name()));
@@ -285,6 +298,28 @@ impl Cluster {
         if let Some(epochs) = self.process(id).map(|process| process.peer.epochs()) {
             let said = self.zab.says(id, kind, zxid, epochs);
             self.check(said);
+        }
+    }
+
+    /// What a member's monotonic clock shows.
+    pub(crate) fn monotonic_ms(&self, id: i64) -> Option<i64> {
+        self.members.get(&id).map(|member| member.now(self.now).monotonic_ms)
+    }
+
+    /// A leader proposes sessions, and ends them.
+    fn check_sessions(&mut self, id: i64, records: &[LogRecord]) {
+        let Some(now_ms) = self.monotonic_ms(id) else { return };
+        for entry in records.iter().filter_map(|record| LogEntry::read(&record.payload).ok()) {
+            let session = entry.header.client_id;
+            match entry.txn {
+                Txn::CreateSession { timeout_ms } => self.alive.begins(id, session, timeout_ms, now_ms),
+                // A client has a number for its request.
+                Txn::CloseSession { .. } if entry.header.cxid == 0 => {
+                    let expires = self.alive.expires(id, session, now_ms, &self.zab.ledger);
+                    self.check(expires);
+                }
+                _ => {}
+            }
         }
     }
 
@@ -296,6 +331,9 @@ impl Cluster {
             Output::Append { records, .. } => {
                 let appended = self.zab.appended(id, records);
                 self.check(appended);
+                if leads {
+                    self.check_sessions(id, records);
+                }
             }
             Output::PersistEpochs { epochs, .. } if leads => self.zab.begins(id, *epochs),
             Output::ReceiveSnapshot { zxid, .. } => self.zab.receives_snapshot(id, *zxid),

@@ -26,6 +26,13 @@ impl Member {
         }
     }
 
+    /// The session that is open on a connection, and its timeout in milliseconds.
+    pub(crate) fn session_on(&self, pipe: PipeId) -> Option<(SessionId, i32)> {
+        let table = &self.process.as_ref()?.table;
+        let connection = &table.clients.get(&table.on_pipe(pipe)?)?.connection;
+        (connection.phase() == Phase::Open).then(|| (connection.session(), connection.timeout_ms()))
+    }
+
     /// Bytes of a client.
     pub(crate) fn on_client_bytes(&mut self, at: Micros, pipe: PipeId, bytes: &[u8]) {
         let now_ms = self.now(at).monotonic_ms;

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use rookeeper_core::session::LocalSessions;
 use rookeeper_protocol::types::CreateMode;
 use rookeeper_storage::fs::Fault as DiskFault;
 
@@ -62,7 +61,6 @@ pub fn play(text: &str, shows: bool) -> Played {
     let Script { tickets, story, catches, roles, settings, steps } = script;
     let mut cluster = Cluster::new(1, &roles, &settings, shows);
     cluster.is_exact = true;
-    cluster.zab.ledger.are_sessions_local = settings.local_sessions != LocalSessions::Disabled;
     cluster.network.delay = (STEP_US, STEP_US);
     cluster.network.split_permille = 0;
     let mut stage = Stage { cluster, names: BTreeMap::new(), tick_ms: settings.tick_ms, ended_well: false };
