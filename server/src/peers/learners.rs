@@ -283,7 +283,7 @@ mod tests {
         let mut word = BytesMut::new();
         write_packet(&mut word, PacketType::Ack, Zxid(1), None);
         learner.write_all(&word).await.unwrap();
-        assert!(matches!(next_input(&shared).await, Input::LearnerPacket { .. }));
+        assert!(matches!(next_input(&shared).await, Input::LearnerPackets { .. }));
         assert!(!log.retire(100).is_empty());
     }
 
