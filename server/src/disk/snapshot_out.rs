@@ -2,6 +2,7 @@
 //! (`LearnerHandler#run`, `SerializeUtils#serializeSnapshot`).
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ const PIECES_WAITING_MAX: usize = 4;
 /// Pictures that may stand at one time; each keeps what is replaced in the image.
 const PICTURES_MAX: usize = 64;
 
-/// Why a picture is given up that nothing is wrong with.
+/// Why a picture is given up that nothing is wrong with: nobody reads this.
 const GONE: &str = "the learner is gone";
 
 /// A picture that stands still, or will.
@@ -82,13 +83,15 @@ impl Picture {
 }
 
 /// The stream on its way to the socket.
-struct Stream {
+struct Stream<'a> {
     writer: SnapshotWriter,
     out: BytesMut,
     pieces: mpsc::Sender<Bytes>,
+    /// Nobody takes it any more.
+    gone: &'a Cell<bool>,
 }
 
-impl Stream {
+impl Stream<'_> {
     fn put(&mut self, item: SnapshotItem<'_>) -> Result<(), CallerError> {
         self.writer.fill([item], usize::MAX, &mut self.out)?;
         if self.out.len() >= PIECE_BYTES { self.flush() } else { Ok(()) }
@@ -96,7 +99,10 @@ impl Stream {
 
     fn flush(&mut self) -> Result<(), CallerError> {
         let piece = self.out.split().freeze();
-        self.pieces.blocking_send(piece).map_err(|_| GONE.into())
+        self.pieces.blocking_send(piece).map_err(|_| {
+            self.gone.set(true);
+            GONE.into()
+        })
     }
 
     /// Ends the stream.
@@ -143,7 +149,7 @@ impl Heading {
         }
     }
 
-    fn write(&self, stream: &mut Stream) -> Result<(), CallerError> {
+    fn write(&self, stream: &mut Stream<'_>) -> Result<(), CallerError> {
         stream.put(SnapshotItem::Sessions(self.sessions.len()))?;
         for (id, timeout_ms) in &self.sessions {
             stream.put(SnapshotItem::Session { id: *id, timeout_ms: *timeout_ms })?;
@@ -157,7 +163,21 @@ impl Heading {
 }
 
 impl Camera {
-    fn show(self, link: LearnerLink, mut sent: oneshot::Receiver<mpsc::Sender<Bytes>>) -> Result<(), CallerError> {
+    fn show(self, link: LearnerLink, sent: oneshot::Receiver<mpsc::Sender<Bytes>>) -> Result<(), CallerError> {
+        let gone = Cell::new(false);
+        match self.show_unless(&gone, link, sent) {
+            // Nothing is wrong with the picture.
+            Err(_) if gone.get() => Ok(()),
+            shown => shown,
+        }
+    }
+
+    fn show_unless(
+        self,
+        gone: &Cell<bool>,
+        link: LearnerLink,
+        mut sent: oneshot::Receiver<mpsc::Sender<Bytes>>,
+    ) -> Result<(), CallerError> {
         // The newer the picture, the less has to follow it.
         self.progress.bring_forward();
         let image = self.image.read();
@@ -165,13 +185,16 @@ impl Camera {
         let mut heading = Heading::default();
         let counts = transfer.survey(&mut |entry| match sent.try_recv() {
             // Whoever wants to replace the image, or to end, does not wait for what nobody wants.
-            Err(TryRecvError::Closed) => Err(GONE.into()),
+            Err(TryRecvError::Closed) => {
+                gone.set(true);
+                Err(GONE.into())
+            }
             _ => heading.note(entry),
         })?;
         self.shared.inbox.tell(Input::SnapshotOpened { link, zxid: Zxid(transfer.zxid()) });
         // A learner that has gone meanwhile wants none.
         let Ok(pieces) = sent.blocking_recv() else { return Ok(()) };
-        let mut stream = Stream { writer: SnapshotWriter::default(), out: BytesMut::new(), pieces };
+        let mut stream = Stream { writer: SnapshotWriter::default(), out: BytesMut::new(), pieces, gone };
         if counts.znodes == 0 {
             return new_tree(self.rules, stream);
         }
@@ -189,7 +212,7 @@ impl Camera {
 }
 
 /// A server that has never written anything has the znodes that every tree begins with.
-fn new_tree(rules: TreeRules, mut stream: Stream) -> Result<(), CallerError> {
+fn new_tree(rules: TreeRules, mut stream: Stream<'_>) -> Result<(), CallerError> {
     let tree = Tree::new(rules, 0);
     let mut changes = ChangeLog::default();
     changes.all_changed(&tree);
