@@ -105,6 +105,7 @@ impl Ledger {
         if let Some(closed) = self.sessions.get(&session).and_then(|life| life.closed)
             && error.is_none()
             && !self.is_closed_again(&entry, closed)
+            && !self.may_be_local(&entry.txn)
         {
             let what = format!("{zxid} is of session {session}, closed with {closed}: {:?}", entry.txn);
             return Err(Failed::new("a closed session does nothing more", what));
@@ -121,6 +122,12 @@ impl Ledger {
         let first = self.get(self.position(closed).saturating_sub(1));
         let expired = first.is_some_and(|first| first.cxid == 0) && entry.header.cxid == 0;
         matches!(&entry.txn, Txn::CloseSession { paths } if paths.as_ref().is_none_or(Vec::is_empty)) && !expired
+    }
+
+    /// A leader takes a session that it does not know any more for a local one of another server, and what was on its way for
+    /// it is done, as in Java (`LeaderSessionTracker#checkSession`). Ephemeral znodes are not among that.
+    fn may_be_local(&self, txn: &Txn) -> bool {
+        self.local_sessions == LocalSessions::Upgradable && !makes_ephemeral(txn)
     }
 
     fn apply(&mut self, zxid: Zxid, session: SessionId, time_ms: i64, txn: &Txn) -> Result<(), Failed> {
@@ -278,6 +285,14 @@ impl Ledger {
                 Err(Failed::new("all trees are equal at the same zxid", what))
             }
         }
+    }
+}
+
+fn makes_ephemeral(txn: &Txn) -> bool {
+    match txn {
+        Txn::Create { ephemeral, .. } => *ephemeral,
+        Txn::Multi(parts) => parts.iter().any(makes_ephemeral),
+        _ => false,
     }
 }
 

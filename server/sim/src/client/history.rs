@@ -107,6 +107,11 @@ impl Client {
             return ensure(header.error == 0, "whoever has a password may say so", || format!("client {}", self.node));
         }
         self.see(zxid)?;
+        if matches!(op, Op::SetWatches { .. }) {
+            // What came and went meanwhile is waited for anew.
+            let waits = self.watches.iter_mut().filter(|((kind, _), _)| *kind == WatchKind::Exist);
+            waits.for_each(|(_, since)| *since = zxid);
+        }
         self.drop_unheard(ledger);
         self.check_watches(zxid, ledger)?;
         let who = format!("client {} at server {}, {op:?}", self.node, self.server);
@@ -171,11 +176,6 @@ impl Client {
                 if matches!(op, Op::Exists { watch: true, .. }) {
                     self.watches.insert((WatchKind::Exist, path.clone()), zxid);
                 }
-            }
-            Op::SetWatches { .. } => {
-                // What came and went meanwhile is waited for anew.
-                let waits = self.watches.iter_mut().filter(|((kind, _), _)| *kind == WatchKind::Exist);
-                waits.for_each(|(_, since)| *since = zxid);
             }
             Op::Children { path, watch } if header.error == 0 => {
                 self.check_may_read(&who, path, zxid, true, ledger)?;
