@@ -71,6 +71,24 @@ impl Ensemble {
         Ok(())
     }
 
+    /// Members that look for a leader are expected to find a member at another, free port from now on.
+    pub fn moves_elections(&mut self, id: u8) -> Result<(), String> {
+        let port = free_port()?;
+        let member = self.member(id);
+        let left = std::mem::replace(&mut member.ports[1], port);
+        member.left.push(left);
+        Ok(())
+    }
+
+    /// The same of learners.
+    pub fn moves_learners(&mut self, id: u8) -> Result<(), String> {
+        let port = free_port()?;
+        let member = self.member(id);
+        let left = std::mem::replace(&mut member.ports[0], port);
+        member.left.push(left);
+        Ok(())
+    }
+
     /// zoo.cfg and all that begins with its name, with [`Self::named`] places. Lines are sorted: Java's order is that of a
     /// hash table.
     pub fn files(&self, id: u8) -> Result<Files, String> {

@@ -47,7 +47,7 @@ struct Member {
     server: Server,
     /// The ports for other members: of the learners, of elections.
     ports: [u16; 2],
-    /// Ports where clients found it before.
+    /// Ports where clients or members found it before.
     left: Vec<u16>,
     paused: bool,
     own_disk: bool,
@@ -148,6 +148,16 @@ impl Ensemble {
     /// Where clients connect to one member.
     pub fn address(&self, id: u8) -> SocketAddr {
         self.server(id).address()
+    }
+
+    /// Where learners come to a member, while it leads.
+    pub fn learner_address(&self, id: u8) -> SocketAddr {
+        (self.address(id).ip(), self.members[usize::from(id) - 1].ports[0]).into()
+    }
+
+    /// Where a member hears of elections.
+    pub fn election_address(&self, id: u8) -> SocketAddr {
+        (self.address(id).ip(), self.members[usize::from(id) - 1].ports[1]).into()
     }
 
     /// The process of a member and its folder.
