@@ -109,7 +109,7 @@ stage_compare() {
     local file name names=(--lib)
     for file in compat-tests/tests/*.rs; do
         name=$(basename "$file" .rs)
-        case $name in crash | mixed* | rolling_switch | ensemble_* | reconfig | growth | initialize | groups | read_only | local_sessions | observers | synchronizing) ;; *) names+=(--test "$name") ;; esac
+        case $name in crash | mixed* | rolling_switch | ensemble_* | reconfig | growth | initialize | groups | read_only | local_sessions | observers | synchronizing | rollover | peer_ports) ;; *) names+=(--test "$name") ;; esac
     done
     side_by_side "${names[@]}"
 }
@@ -118,7 +118,8 @@ stage_mixed() { side_by_side --test mixed --test mixed_sessions --test rolling_s
 
 # Members that come, go and change, and what they are for clients meanwhile.
 stage_members() {
-    side_by_side --test reconfig --test growth --test initialize --test groups --test read_only --test local_sessions --test observers --test synchronizing
+    side_by_side --test reconfig --test growth --test initialize --test groups --test read_only --test local_sessions --test observers --test synchronizing \
+        --test rollover --test peer_ports
 }
 
 stage_ensemble() {

@@ -50,6 +50,8 @@ pub struct EnsembleLimits {
     pub snap_syncs_max: usize,
     /// `leader.maxConcurrentDiffSyncs`.
     pub diff_syncs_max: usize,
+    /// `testingonly.initialZxid`: the number behind which a leader begins to count in its epoch.
+    pub first_counter: u32,
     /// `leader.maxTimeToWaitForEpoch`, ms; nothing: `initLimit`.
     pub epoch_wait_ms_max: Option<i64>,
     /// `localSessionsEnabled` and `localSessionsUpgradingEnabled`.
@@ -91,6 +93,7 @@ pub(super) fn read(reader: &mut Reader, multi_address: bool) -> EnsembleLimits {
         },
         snap_syncs_max: syncs_max(reader, "leader.maxConcurrentSnapSyncs", 10),
         diff_syncs_max: syncs_max(reader, "leader.maxConcurrentDiffSyncs", 100),
+        first_counter: first_counter(reader),
         epoch_wait_ms_max: reader.number("leader.maxTimeToWaitForEpoch").filter(|ms| *ms >= 0),
         local_sessions: local_sessions(reader),
         listen_on_all_ips: reader.switch("quorumListenOnAllIPs"),
@@ -109,6 +112,20 @@ fn syncs_max(reader: &mut Reader, name: &'static str, default: usize) -> usize {
             default
         }
     }
+}
+
+/// Java takes whatever it is, and goes on in another epoch where it does not fit.
+fn first_counter(reader: &mut Reader) -> u32 {
+    const NAME: &str = "testingonly.initialZxid";
+    let number = reader.number(NAME).unwrap_or(0);
+    let counter = u32::try_from(number).unwrap_or_else(|_| {
+        reader.refuse(NAME, format!("{number} is no part of a zxid; it must be from 0 to {}", u32::MAX));
+        0
+    });
+    if counter > 0 {
+        reader.warn(NAME, format!("{} transactions end this server's term as leader", u32::MAX - counter));
+    }
+    counter
 }
 
 fn observer_master_port(reader: &mut Reader) -> Option<u16> {

@@ -25,7 +25,7 @@ pub(crate) fn peer_rules(config: &ServerConfig, pipeline: PipelineRules, seed: u
             },
             epoch_wait_ms_max: limits.epoch_wait_ms_max,
             observer_sync: limits.observer_sync,
-            first_counter: 0,
+            first_counter: limits.first_counter,
         },
         pipeline,
         election: Timing {

@@ -190,11 +190,11 @@ pub(super) static KEYS: &[Key] = &[
     property("console.threshold", Kind::Text, "", "What log4j shows", warned(NO_LOG4J)),
     property("tracelog.*", Kind::Text, "", "Where log4j writes traces", warned(NO_LOG4J)),
     property(
-        "testingonly.*",
-        Kind::Text,
-        "",
-        "testingonly.initialZxid: first zxid in Java's own tests",
-        refused(TESTS),
+        "testingonly.initialZxid",
+        Kind::Long,
+        "0",
+        "Number of 32 bits behind which a leader begins to count in its epoch: to see an epoch end that has no numbers left",
+        Honoured,
     ),
     property(
         "test.*",

@@ -118,7 +118,6 @@ fn what_would_be_dangerous_is_refused() {
         "java.security.auth.login.config=/jaas.conf",
         "ensembleAuthName=a",
         "audit.enable=true",
-        "testingonly.initialZxid=5",
         "test.allowDiscontinuousProposals=true",
     ] {
         let (key, value) = line.split_once('=').unwrap();
@@ -159,6 +158,19 @@ fn what_an_ensemble_needs_is_asked_for() {
     );
     let told = refusals(&format!("{SMALL}server.1=a:1:2:observer\n"), "");
     assert_eq!(told, ["zoo.cfg:3: server.1: observers need participants; name at least two"]);
+}
+
+#[test]
+fn a_first_number_must_be_part_of_a_zxid() {
+    let told = |number: &str| refusals(&format!("{SMALL}testingonly.initialZxid={number}\n"), "");
+    assert_eq!(told("4294967295"), [""; 0]);
+    for number in ["4294967296", "-1"] {
+        let [told] = &told(number)[..] else { panic!("{number} is taken") };
+        assert!(
+            told.starts_with(&format!("zoo.cfg:3: testingonly.initialZxid: {number} is no part of a zxid")),
+            "{told}"
+        );
+    }
 }
 
 #[test]
