@@ -216,7 +216,7 @@ async fn read(
         // segments of the log for as long as it stays connected.
         *position.lock() = LogPosition::default();
         let before = packets.buffer.len();
-        let mut whole = Vec::with_capacity(before / ACK_BYTES);
+        let mut whole = Vec::with_capacity(before.min(READ_BYTES) / ACK_BYTES);
         while let Some(packet) = packets.next()? {
             whole.push(packet);
         }
