@@ -118,8 +118,9 @@ fn syncs_max(reader: &mut Reader, name: &'static str, default: usize) -> usize {
 fn first_counter(reader: &mut Reader) -> u32 {
     const NAME: &str = "testingonly.initialZxid";
     let number = reader.number(NAME).unwrap_or(0);
-    let counter = u32::try_from(number).unwrap_or_else(|_| {
-        reader.refuse(NAME, format!("{number} is no part of a zxid; it must be from 0 to {}", u32::MAX));
+    // The last number is no transaction's (`Leader#propose`).
+    let counter = u32::try_from(number).ok().filter(|counter| *counter < u32::MAX).unwrap_or_else(|| {
+        reader.refuse(NAME, format!("no transaction comes behind {number}; it must be from 0 to {}", u32::MAX - 1));
         0
     });
     if counter > 0 {
