@@ -250,7 +250,10 @@ fn compare(cluster: &Cluster) -> Result<(), Failed> {
 pub(crate) fn describe(cluster: &Cluster) -> String {
     let member = |(id, process): (i64, &crate::member::Process)| {
         let (zxid, epochs) = (process.peer.zab().last_logged(), process.peer.epochs());
-        format!("{id} {:?}{} at {zxid}, {epochs:?}", process.role, if process.serves { ", serves" } else { "" })
+        let active = process.peer.zab().membership.active();
+        let (voters, version) = (active.participants().map(|voter| voter.id.0).collect::<Vec<_>>(), active.version);
+        let serves = if process.serves { ", serves" } else { "" };
+        format!("{id} {:?}{serves} at {zxid}, {epochs:?}, {voters:?} of {version:x} vote", process.role)
     };
     let members: Vec<String> = cluster.running().map(member).collect();
     let waiting = cluster.clients.iter().filter(|client| !client.is_open || !client.pending.is_empty());

@@ -26,7 +26,17 @@ impl Tally {
 
     /// Whether the votes that count with this one are a quorum of every list of members.
     pub(super) fn decides(&self, ballot: &Ballot, quorums: &Quorums) -> bool {
-        quorums.satisfied_by(|id| self.ballots.get(&id).is_some_and(|other| ballot.counts_with(other)))
+        quorums.satisfied_by(|id| self.counts(id, ballot))
+    }
+
+    /// Whether those of the list in force do what this vote says. A newer list that this server alone remembers may have
+    /// come to nothing; the leader sees to it that what it commits has all the quorums that it needs.
+    pub(super) fn tells_of_ensemble(&self, ballot: &Ballot, quorums: &Quorums) -> bool {
+        quorums.active().satisfied_by(|id| self.counts(id, ballot))
+    }
+
+    fn counts(&self, id: ServerId, ballot: &Ballot) -> bool {
+        self.ballots.get(&id).is_some_and(|other| ballot.counts_with(other))
     }
 
     /// Whether it said by itself that it leads. What others believe is not enough: it may have crashed since

@@ -136,8 +136,8 @@ impl Election {
             }
         }
         let news = self.decided.record(from, ballot);
-        let decides = self.decided.decides(&ballot, membership.quorums());
-        if decides && self.is_leader(&self.decided, vote, membership) {
+        let decided = self.decided.tells_of_ensemble(&ballot, membership.quorums());
+        if decided && self.is_leader(&self.decided, vote, membership) {
             self.round = vote.round;
             self.decide(vote, membership, out);
             return;

@@ -5,7 +5,8 @@ use Said::{Decided, To, VoterLooks};
 use rookeeper_protocol::peer::PeerState;
 use rookeeper_protocol::types::{ServerId, Zxid};
 
-use super::fixture::{Said, Server, THREE, words};
+use super::fixture::{RULES, Said, Server, THREE, words};
+use crate::ensemble::EnsembleConfig;
 
 /// `WorkerReceiver.run`: who does not look answers who does, and nobody else.
 #[test]
@@ -50,6 +51,18 @@ fn joins_a_running_ensemble() {
     let mut server = Server::looking(1);
     server.hear(3, Leading, (3, 5, 5, 9));
     assert_eq!(server.hear(2, Following, (3, 4, 5, 9)), [Decided(Following, (3, 4, 5, 9))]);
+}
+
+/// A list of members that was logged here and nowhere else came to nothing. Java's server waits for a quorum of it, which it
+/// would be needed for itself.
+#[test]
+fn joins_those_who_know_nothing_of_a_newer_list() {
+    let mut server = Server::new(1, THREE);
+    let next = "server.1=a:1:2\nserver.3=c:1:2\nversion=20";
+    assert!(server.membership.see(EnsembleConfig::parse(next, RULES).unwrap()));
+    server.look(2, 8);
+    assert_eq!(server.hear(2, Following, (3, 4, 5, 7)), []);
+    assert_eq!(server.hear(3, Leading, (3, 4, 5, 7)), [Decided(Following, (3, 4, 5, 7))]);
 }
 
 /// `checkLeader`: what others believe of a leader is not enough, it may have crashed.
