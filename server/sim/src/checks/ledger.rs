@@ -1,7 +1,6 @@
 //! The one order of all that is committed, and what it means, told once more in the simplest way.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 
 use bytes::Bytes;
 use rookeeper_core::session::LocalSessions;
@@ -36,8 +35,8 @@ pub(crate) struct State {
 #[derive(Debug, Default)]
 struct Path {
     states: Vec<(Zxid, Option<State>)>,
-    /// When its children changed.
-    children: Vec<Zxid>,
+    /// When its children changed, and how many there were then.
+    children: Vec<(Zxid, usize)>,
     /// Its ACLs; one that is deleted leaves its last one.
     acls: Vec<(Zxid, AclList)>,
 }
@@ -186,7 +185,7 @@ impl Ledger {
         let state = State { data: create.data.clone(), version: 0, owner, czxid: zxid, mzxid: zxid, mtime_ms };
         self.put(&create.path, zxid, Some(state));
         self.set_acl(&create.path, zxid, &create.acl);
-        self.touch_parent(&create.path, zxid);
+        self.touch_parent(&create.path, zxid, |count| count + 1);
     }
 
     fn create_mortal(&mut self, zxid: Zxid, mtime_ms: i64, create: &CreateTxn, owner: EphemeralOwner) {
@@ -211,17 +210,19 @@ impl Ledger {
     fn remove(&mut self, path: &str, zxid: Zxid) {
         self.put(path, zxid, None);
         // Whoever watches the children of a znode hears of its own end too.
-        self.touch(path, zxid);
-        self.touch_parent(path, zxid);
+        self.touch(path, zxid, |count| count);
+        self.touch_parent(path, zxid, |count| count.saturating_sub(1));
     }
 
-    fn touch_parent(&mut self, path: &str, zxid: Zxid) {
+    fn touch_parent(&mut self, path: &str, zxid: Zxid, change: fn(usize) -> usize) {
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-        self.touch(if parent.is_empty() { "/" } else { parent }, zxid);
+        self.touch(if parent.is_empty() { "/" } else { parent }, zxid, change);
     }
 
-    fn touch(&mut self, path: &str, zxid: Zxid) {
-        self.paths.entry(path.to_owned()).or_default().children.push(zxid);
+    fn touch(&mut self, path: &str, zxid: Zxid, change: fn(usize) -> usize) {
+        let children = &mut self.paths.entry(path.to_owned()).or_default().children;
+        let count = children.last().map_or(0, |(_, count)| *count);
+        children.push((zxid, change(count)));
     }
 
     fn owned_by(&self, session: SessionId) -> impl Iterator<Item = String> {
@@ -257,11 +258,9 @@ impl Ledger {
 
     /// How many children a znode had at this zxid.
     pub(crate) fn children_at(&self, path: &str, zxid: Zxid) -> usize {
-        let prefix = if path == "/" { path.to_owned() } else { format!("{path}/") };
-        let below =
-            self.paths.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded)).map(|(path, _)| path);
-        let below = below.take_while(|below| below.starts_with(&prefix));
-        below.filter(|below| !below[prefix.len()..].contains('/') && self.at(below, zxid).is_some()).count()
+        let Some(Path { children, .. }) = self.paths.get(path) else { return 0 };
+        let behind = children.partition_point(|(at, _)| *at <= zxid);
+        behind.checked_sub(1).map_or(0, |last| children[last].1)
     }
 
     /// The first change of a znode's own state behind `after`.
@@ -273,7 +272,7 @@ impl Ledger {
     /// The first change of its children, or its own end, behind `after`.
     pub(crate) fn next_child_change(&self, path: &str, after: Zxid) -> Option<Zxid> {
         let children = &self.paths.get(path)?.children;
-        children.get(children.partition_point(|at| *at <= after)).copied()
+        children.get(children.partition_point(|(at, _)| *at <= after)).map(|(at, _)| *at)
     }
 
     /// A member's tree has this digest behind this transaction; all others' must have the same.
