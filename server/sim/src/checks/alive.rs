@@ -50,8 +50,8 @@ impl Alive {
     /// A client has said something to its member.
     pub(crate) fn hears(&mut self, member: i64, session: SessionId, timeout_ms: i32, now_ms: i64) {
         let Some(ear) = self.ears.get_mut(&member) else { return };
-        ear.until_ms.insert(session, now_ms + i64::from(timeout_ms));
-        ear.own_until_ms.insert(session, now_ms + i64::from(timeout_ms));
+        prolong(&mut ear.until_ms, session, timeout_ms, now_ms);
+        prolong(&mut ear.own_until_ms, session, timeout_ms, now_ms);
         ear.untold.insert(session, timeout_ms);
     }
 
@@ -73,8 +73,9 @@ impl Alive {
         let Some(told) = self.told.get_mut(&pipe).and_then(VecDeque::pop_front) else { return };
         let Some(ear) = self.ears.get_mut(&member) else { return };
         if ear.leads_from_ms.is_some() {
-            let until = |(session, timeout_ms): (&SessionId, &i32)| (*session, now_ms + i64::from(*timeout_ms));
-            ear.until_ms.extend(told.iter().map(until));
+            for (session, timeout_ms) in told {
+                prolong(&mut ear.until_ms, session, timeout_ms, now_ms);
+            }
         } else {
             ear.untold.extend(told);
         }
@@ -111,5 +112,13 @@ impl Alive {
         ensure(until_ms.is_none_or(|until_ms| now_ms >= until_ms), "no local session expires before its time", || {
             format!("server {member} has ended {session} at {now_ms} ms of its clock, and not at {until_ms:?}")
         })
+    }
+}
+
+/// A sign of life. One that comes too late says nothing: the session may be over by then, or not.
+fn prolong(until_ms: &mut BTreeMap<SessionId, i64>, session: SessionId, timeout_ms: i32, now_ms: i64) {
+    let until = until_ms.entry(session).or_insert(i64::MAX);
+    if now_ms < *until {
+        *until = now_ms + i64::from(timeout_ms);
     }
 }
