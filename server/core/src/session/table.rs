@@ -197,11 +197,15 @@ impl SessionTable {
 
     /// The connection is gone; the session stays until it expires.
     pub fn detach(&mut self, id: SessionId, conn: ConnId, timeout_ms: i32, heard_ms: i64) {
+        let bucket_ms = self.bucket_of(heard_ms + i64::from(timeout_ms));
         if let Some(session) = self.sessions.get_mut(&id)
             && session.conn == Some(conn)
         {
             session.conn = None;
-            self.touch(id, timeout_ms, heard_ms);
+            // Another server may have told of a later sign of life meanwhile.
+            if bucket_ms > session.bucket_ms {
+                self.touch(id, timeout_ms, heard_ms);
+            }
         }
     }
 
@@ -296,6 +300,17 @@ mod tests {
         table.detach(A, ConnId(1), 2000, 2500);
         assert_eq!(table.next_deadline_ms(), Some(5000));
         assert_eq!(table.expire(5000, heard), [A]);
+    }
+
+    /// A client that went from a learner to this leader: the learner's word of it may come later than what it says here.
+    #[test]
+    fn the_end_of_a_connection_does_not_take_back_a_later_sign_of_life() {
+        let mut table = SessionTable::new(1000);
+        table.track(A, 2000, Some(ConnId(1)), 0);
+        assert!(table.touch(A, 2000, 2500));
+        table.detach(A, ConnId(1), 2000, 900);
+        assert_eq!(table.expire(4000, |_| None), []);
+        assert_eq!(table.expire(5000, |_| None), [A]);
     }
 
     #[test]
