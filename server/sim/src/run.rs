@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rookeeper_core::ensemble::EnsembleConfig;
 use rookeeper_core::session::LocalSessions;
 use rookeeper_core::tree::ReapRules;
 use rookeeper_protocol::types::SessionId;
@@ -250,10 +251,14 @@ fn compare(cluster: &Cluster) -> Result<(), Failed> {
 pub(crate) fn describe(cluster: &Cluster) -> String {
     let member = |(id, process): (i64, &crate::member::Process)| {
         let (zxid, epochs) = (process.peer.zab().last_logged(), process.peer.epochs());
-        let active = process.peer.zab().membership.active();
-        let (voters, version) = (active.participants().map(|voter| voter.id.0).collect::<Vec<_>>(), active.version);
+        let membership = &process.peer.zab().membership;
+        let list = |config: &EnsembleConfig| {
+            let voters: Vec<i64> = config.participants().map(|voter| voter.id.0).collect();
+            format!("{voters:?} of {:x}", config.version)
+        };
+        let (active, seen) = (list(membership.active()), list(membership.last_seen()));
         let serves = if process.serves { ", serves" } else { "" };
-        format!("{id} {:?}{serves} at {zxid}, {epochs:?}, {voters:?} of {version:x} vote", process.role)
+        format!("{id} {:?}{serves} at {zxid}, {epochs:?}, {active} vote, seen {seen}", process.role)
     };
     let members: Vec<String> = cluster.running().map(member).collect();
     let waiting = cluster.clients.iter().filter(|client| !client.is_open || !client.pending.is_empty());

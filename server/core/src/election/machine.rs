@@ -272,7 +272,7 @@ impl Election {
     fn initial_vote(&self, membership: &Membership) -> Vote {
         let my_id = membership.my_id();
         let leader = if membership.active().is_voter(my_id) { my_id } else { NOBODY };
-        match membership.role() {
+        match membership.next_role() {
             Role::Participant => own_vote(leader, self.standing, self.round),
             Role::Observer => Vote { leader, zxid: Zxid(i64::MIN), peer_epoch: i64::MIN, round: self.round },
         }
@@ -330,7 +330,7 @@ fn own_vote(leader: ServerId, standing: Standing, round: i64) -> Vote {
 
 /// `FastLeaderElection.learningState`, and LEADING for the leader itself.
 fn state_under(leader: ServerId, membership: &Membership) -> PeerState {
-    match membership.role() {
+    match membership.next_role() {
         _ if leader == membership.my_id() => PeerState::Leading,
         Role::Participant => PeerState::Following,
         Role::Observer => PeerState::Observing,

@@ -118,6 +118,13 @@ impl Membership {
         self.role
     }
 
+    /// As what this server takes part from its next election on. An observer that a list under way makes a voter follows already:
+    /// without it that list might never have its quorum. Java's leaders count observers then, which need not have on disk what
+    /// they acknowledge.
+    pub fn next_role(&self) -> Role {
+        if self.voters.contains(&self.my_id) { Role::Participant } else { self.role }
+    }
+
     /// The quorums that a decision needs.
     pub fn quorums(&self) -> &Quorums {
         &self.quorums

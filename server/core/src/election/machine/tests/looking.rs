@@ -6,7 +6,7 @@ use rookeeper_protocol::peer::PeerState;
 
 use super::fixture::{RULES, Said, Server, THREE, vote, words};
 use crate::election::FINALIZE_WAIT_MS;
-use crate::ensemble::{EnsembleConfig, Membership};
+use crate::ensemble::{EnsembleConfig, Membership, Role};
 use rookeeper_protocol::types::ServerId;
 
 /// `lookForLeader`: the round is one more than the last, the vote its own, and everybody hears it.
@@ -243,6 +243,19 @@ fn an_observer() {
     assert_eq!(server.hear(3, Observing, (2, 0, 5, 1)), [], "an observer's decision is no vote");
     assert_eq!(server.hear(2, Looking, (2, 0, 5, 1)), []);
     assert_eq!(server.timeout(), [Decided(Observing, (2, 0, 5, 1))]);
+}
+
+/// A list under way may need the vote of one that is an observer still: it follows, so that its acknowledgements count.
+#[test]
+fn an_observer_that_is_to_vote_follows() {
+    let text = format!("{THREE}\nserver.4=d:1:2:observer");
+    let mut server = Server::new(4, &text);
+    let next = "server.3=c:1:2\nserver.4=d:1:2\nversion=20";
+    assert!(server.membership.see(EnsembleConfig::parse(next, RULES).unwrap()));
+    server.look(0, 5);
+    server.hear(2, Following, (3, 0, 5, 1));
+    assert_eq!(server.hear(3, Leading, (3, 0, 5, 1)).last(), Some(&Decided(Following, (3, 0, 5, 1))));
+    assert_eq!(server.membership.role(), Role::Observer);
 }
 
 /// Messages that are none, or that no state has, are passed over.
