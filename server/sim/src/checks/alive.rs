@@ -55,10 +55,10 @@ impl Alive {
         ear.untold.insert(session, timeout_ms);
     }
 
-    /// What a client asked for ends its session.
+    /// What a client asked for ends its session, perhaps later, and whatever it says until then.
     pub(crate) fn asked_to_end(&mut self, member: i64, session: SessionId) {
         if let Some(ear) = self.ears.get_mut(&member) {
-            ear.own_until_ms.remove(&session);
+            ear.own_until_ms.insert(session, i64::MIN);
         }
     }
 
