@@ -36,7 +36,10 @@ final class Watches {
 
     private static void with(Body body) throws Exception {
         try (Clients.Client watching = Clients.open(); Clients.Client changing = Clients.open()) {
-            body.run(watching, changing, Clients.root(changing));
+            String root = Clients.root(changing);
+            // Of an ensemble the two may be at different members.
+            watching.sync(root);
+            body.run(watching, changing, root);
             // Whatever was sent before this answer has been delivered with it: nothing unexpected may be left.
             watching.exists("/", false);
             watching.events.expectNone();
@@ -48,6 +51,7 @@ final class Watches {
         other.setData(root, null, -1);
         zk.events.expect("NodeDataChanged " + root);
         other.setData(root, null, -1);
+        zk.sync(root);
         zk.getData(root, true, null);
         Clients.create(other, root + "/child", "");
         other.delete(root + "/child", -1);
@@ -188,6 +192,7 @@ final class Watches {
     private static void ephemerals(Clients.Client zk, Clients.Client other, String root) throws Exception {
         Clients.Client owner = Clients.open();
         Clients.create(owner, root + "/e", "", CreateMode.EPHEMERAL);
+        zk.sync(root);
         zk.exists(root + "/e", true);
         zk.getChildren(root, true);
         owner.close();
