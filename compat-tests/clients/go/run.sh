@@ -48,6 +48,11 @@ done <"$suite/skipped.txt"
 for name in $names; do
     if grep -Eq -- "^ *--- PASS: $name " "$work/out"; then
         ok "upstream $name"
+    # Some of these stop a server and do not expect that what is on its way then is lost, which it may be: once more.
+    elif (cd "$work/source" && timeout -k 5 60 "$work/upstream" -test.v -test.run "^$name\$") >"$work/again" 2>&1 &&
+        grep -Eq -- "^ *--- PASS: $name " "$work/again"; then
+        echo "upstream $name: failed at first"
+        ok "upstream $name"
     else
         bad "upstream $name" "$(sed -n "/^=== RUN   $name\$/,/^--- /p" "$work/out" | tail -n 20)"
     fi
