@@ -121,15 +121,31 @@ impl Ensemble {
             let [peers, election] = member.ports;
             let client = member.server.address().port();
             for (port, name) in [(peers, "peers"), (election, "election"), (client, "client")] {
-                text = text.replace(&port.to_string(), &format!("{name}{id}"));
+                text = with_name(&text, port, &format!("{name}{id}"));
             }
             for (number, port) in member.left.iter().enumerate() {
-                text = text.replace(&port.to_string(), &format!("left{id}.{number}"));
+                text = with_name(&text, *port, &format!("left{id}.{number}"));
             }
             text = text.replace(&*member.server.folder().to_string_lossy(), &format!("folder{id}"));
         }
         text
     }
+}
+
+/// A text with a name for a port, where it stands as a number of its own: a version may begin with the same digits.
+fn with_name(text: &str, port: u16, name: &str) -> String {
+    let port = port.to_string();
+    let mut named = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(&port) {
+        let (before, behind) = (&rest[..at], &rest[at + port.len()..]);
+        let is_whole =
+            !before.ends_with(|c: char| c.is_ascii_hexdigit()) && !behind.starts_with(|c: char| c.is_ascii_hexdigit());
+        named.push_str(before);
+        named.push_str(if is_whole { name } else { &port });
+        rest = behind;
+    }
+    named + rest
 }
 
 fn free_place() -> Result<(SocketAddr, [u16; 2]), String> {
