@@ -1,6 +1,7 @@
 //! The harness that plays one script on Apache ZooKeeper and on Rookeeper and compares what comes back, and that runs
 //! both in one ensemble.
 //!
+//! - [`polling`]: waiting for what another process does
 //! - [`process`]: a process that ends with the test
 //! - [`server`]: a server process, whichever it is: start, stop, kill, restart; [`java`] and [`ours`] know the commands
 //! - [`raw_client`]: bytes to a client port and back, well-formed or not
@@ -42,6 +43,7 @@ pub mod java;
 pub mod load;
 pub mod ours;
 pub mod player;
+pub mod polling;
 pub mod process;
 pub mod random;
 pub mod raw_client;

@@ -3,16 +3,15 @@
 //!
 //! With `COMPAT_SUBJECT=java` all members are Apache ZooKeeper.
 
-use std::time::Instant;
-
 use rookeeper_compat_tests::body::Body;
 use rookeeper_compat_tests::client::Client;
 use rookeeper_compat_tests::compare::subject_kind;
 use rookeeper_compat_tests::ensemble::picture::metric;
 use rookeeper_compat_tests::ensemble::{Ensemble, Mode, Role, usual};
+use rookeeper_compat_tests::polling::until;
 use rookeeper_compat_tests::raw_client::{RawClient, Received};
 use rookeeper_compat_tests::request::*;
-use rookeeper_compat_tests::server::{Kind, PATIENCE, POLL, free_port};
+use rookeeper_compat_tests::server::{Kind, PATIENCE, free_port};
 
 /// Longer than a test takes.
 const TIMEOUT_MS: i32 = 100_000;
@@ -27,14 +26,6 @@ const OBSERVER: u8 = 4;
 
 fn ok<T>(result: Result<T, String>) -> T {
     result.unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !so() {
-        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(POLL);
-    }
 }
 
 /// The follower that an observer is synchronized with, if there is one; it is never the leader.
@@ -66,7 +57,7 @@ fn through_a_master(followers: Kind, leader: Kind, observer: Kind) {
     }
     ok(ensemble.launch(OBSERVER));
     assert_eq!(ok(ensemble.settle()), LEADER);
-    until("a follower has the observer", || master(&ensemble).is_some());
+    ok(until("a follower has the observer", || Ok(master(&ensemble).is_some())));
 
     let mut client = ok(Client::open(&[ensemble.address(OBSERVER)], TIMEOUT_MS));
     let session = client.session();
@@ -94,7 +85,7 @@ fn through_a_master(followers: Kind, leader: Kind, observer: Kind) {
     let before = master(&ensemble).expect("a master");
     ensemble.kill(before);
     assert_eq!(ok(writer.insist(&make("/meanwhile", ""))).error, 0);
-    until("another master", || master(&ensemble).is_some_and(|id| id != before));
+    ok(until("another master", || Ok(master(&ensemble).is_some_and(|id| id != before))));
     ok(ensemble.launch(before));
     assert_eq!(ok(ensemble.settle()), LEADER);
     client.move_to(ensemble.address(OBSERVER));
@@ -123,7 +114,7 @@ fn serves_nobody(kinds: [Kind; 3]) -> (String, Option<String>) {
     for id in [2, LEADER] {
         ok(ensemble.launch(id));
     }
-    let follows = |ensemble: &Ensemble, id| until("a follower", || ensemble.mode(id) == Some(Mode::Follower));
+    let follows = |ensemble: &Ensemble, id| ok(until("a follower", || Ok(ensemble.mode(id) == Some(Mode::Follower))));
     follows(&ensemble, 2);
     ok(ensemble.launch(1));
     follows(&ensemble, 1);

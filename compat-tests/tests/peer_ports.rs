@@ -4,15 +4,15 @@
 //! With `COMPAT_SUBJECT=java` all members are Apache ZooKeeper.
 
 use std::net::{SocketAddr, TcpStream};
-use std::time::Instant;
 
 use rookeeper_compat_tests::body::Text;
 use rookeeper_compat_tests::client::Client;
 use rookeeper_compat_tests::compare::subject_kind;
 use rookeeper_compat_tests::control::ControlClient;
 use rookeeper_compat_tests::ensemble::{Ensemble, Role, usual};
+use rookeeper_compat_tests::polling::until;
 use rookeeper_compat_tests::request::*;
-use rookeeper_compat_tests::server::{Kind, PATIENCE, POLL};
+use rookeeper_compat_tests::server::Kind;
 
 /// Longer than a test takes.
 const TIMEOUT_MS: i32 = 100_000;
@@ -22,14 +22,6 @@ const ANY: i64 = -1;
 
 fn ok<T>(result: Result<T, String>) -> T {
     result.unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !so() {
-        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(POLL);
-    }
 }
 
 fn is_open(address: SocketAddr) -> bool {
@@ -62,8 +54,8 @@ fn moves(kinds: [Kind; 3]) {
         ok(ensemble.moves_elections(id));
         tell(&ensemble, 3, id);
         ok(ensemble.settle());
-        until("the new election port is open", || is_open(ensemble.election_address(id)));
-        until("the old election port is closed", || !is_open(left));
+        ok(until("the new election port is open", || Ok(is_open(ensemble.election_address(id)))));
+        ok(until("the old election port is closed", || Ok(!is_open(left))));
     }
     let left = ensemble.learner_address(2);
     ok(ensemble.moves_learners(2));

@@ -3,15 +3,14 @@
 //!
 //! With `COMPAT_SUBJECT=java` all members are Apache ZooKeeper.
 
-use std::time::Instant;
-
 use rookeeper_compat_tests::body::{Acls, Body};
 use rookeeper_compat_tests::client::Client;
 use rookeeper_compat_tests::compare::subject_kind;
 use rookeeper_compat_tests::ensemble::{Ensemble, Role, usual};
+use rookeeper_compat_tests::polling::until;
 use rookeeper_compat_tests::raw_client::{RawClient, Received};
 use rookeeper_compat_tests::request::*;
-use rookeeper_compat_tests::server::{Kind, PATIENCE, POLL};
+use rookeeper_compat_tests::server::{Kind, PATIENCE};
 use rookeeper_compat_tests::view::{hex, password};
 use rookeeper_protocol::types::OpCode;
 
@@ -30,17 +29,6 @@ const HEADER: usize = 16;
 struct Play {
     ensemble: Ensemble,
     transcript: Vec<String>,
-}
-
-fn until(what: &str, mut so: impl FnMut() -> bool) -> Result<(), String> {
-    let end = Instant::now() + PATIENCE;
-    while !so() {
-        if Instant::now() > end {
-            return Err(format!("{what}: not within {PATIENCE:?}"));
-        }
-        std::thread::sleep(POLL);
-    }
-    Ok(())
 }
 
 impl Play {
@@ -162,7 +150,7 @@ fn play(kind: Kind) -> Result<Vec<String>, String> {
 
     play.ensemble.kill(2);
     play.ensemble.kill(3);
-    until("read-only", || play.ensemble.server(LONELY).ask("isro").as_deref() == Some("ro"))?;
+    until("read-only", || Ok(play.ensemble.server(LONELY).ask("isro").as_deref() == Some("ro")))?;
     play.words();
     drop(play.connect("who wants to write", 0, false)?);
     drop(play.connect("who wants to write, with a session", owner.session(), false)?);

@@ -3,16 +3,15 @@
 //!
 //! With `COMPAT_SUBJECT=java` all members are Apache ZooKeeper.
 
-use std::time::Instant;
-
 use rookeeper_compat_tests::body::{Body, Text};
 use rookeeper_compat_tests::client::Client;
 use rookeeper_compat_tests::compare::subject_kind;
 use rookeeper_compat_tests::control::ControlClient;
 use rookeeper_compat_tests::ensemble::{Ensemble, Mode, Role, usual};
+use rookeeper_compat_tests::polling::until;
 use rookeeper_compat_tests::raw_client::{RawClient, Received};
 use rookeeper_compat_tests::request::*;
-use rookeeper_compat_tests::server::{Config, Kind, PATIENCE, POLL, SUPER_AUTH};
+use rookeeper_compat_tests::server::{Config, Kind, PATIENCE, SUPER_AUTH};
 use rookeeper_protocol::jute::Reader;
 use rookeeper_protocol::types::Stat;
 
@@ -45,18 +44,6 @@ fn leaving(ids: &str) -> Request {
 
 fn whole(lines: &[&str]) -> Request {
     reconfig(Text::Null, Text::Null, lines.join(","), ANY)
-}
-
-/// Polls until something is so.
-fn until(what: &str, mut so: impl FnMut() -> Result<bool, String>) -> Result<(), String> {
-    let end = Instant::now() + PATIENCE;
-    while !so()? {
-        if Instant::now() > end {
-            return Err(format!("{what}: not within {PATIENCE:?}"));
-        }
-        std::thread::sleep(POLL);
-    }
-    Ok(())
 }
 
 /// An ensemble that a script is played on, and what came of it, in words that are the same for two ensembles.

@@ -5,15 +5,15 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::time::Instant;
 
 use bytes::BytesMut;
 use rookeeper_compat_tests::client::Client;
 use rookeeper_compat_tests::compare::subject_kind;
 use rookeeper_compat_tests::control::ControlClient;
 use rookeeper_compat_tests::ensemble::{Ensemble, Role, usual};
+use rookeeper_compat_tests::polling::until;
 use rookeeper_compat_tests::request::*;
-use rookeeper_compat_tests::server::{Config, Kind, PATIENCE, POLL};
+use rookeeper_compat_tests::server::{Config, Kind, PATIENCE};
 use rookeeper_protocol::peer::{AckEpoch, LearnerInfo, PacketDecoder, PacketType};
 use rookeeper_protocol::types::{ServerId, Zxid};
 
@@ -32,14 +32,6 @@ const MARK: &str = "data-that-an-observer-is-told";
 
 fn ok<T>(result: Result<T, String>) -> T {
     result.unwrap_or_else(|error| panic!("{error}"))
-}
-
-fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !so() {
-        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(POLL);
-    }
 }
 
 /// An observer that is told how it will be synchronized, and then says nothing any more.
@@ -99,7 +91,7 @@ fn one_at_a_time(leader: Kind, others: Kind, config: &Config, wanted: PacketType
         Kind::Ours => "too many learners are being synchronized",
         Kind::Java | Kind::OlderJava => "too many concurrent sync",
     };
-    until("the leader refuses the observer", || ensemble.server(LEADER).log_text().contains(refused));
+    ok(until("the leader refuses the observer", || Ok(ensemble.server(LEADER).log_text().contains(refused))));
     ok(ensemble.launch(1));
     assert_eq!(ok(ensemble.settle_among(&[1, 2, LEADER])), LEADER);
     assert_eq!(ensemble.mode(OBSERVER), None);
