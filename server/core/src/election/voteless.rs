@@ -27,7 +27,8 @@ struct Asked {
 impl Voteless {
     /// One asks. True if it is answered: not more often than once in so many milliseconds.
     pub(super) fn asks(&mut self, from: ServerId, now_ms: i64, pause_ms: i64, looking: bool) -> bool {
-        if self.asked.get(&from).is_some_and(|asked| now_ms < asked.until_ms) {
+        if let Some(asked) = self.asked.get_mut(&from).filter(|asked| now_ms < asked.until_ms) {
+            asked.waits |= looking;
             return false;
         }
         if self.asked.len() >= VOTELESS_MAX {

@@ -169,8 +169,8 @@ impl Peer {
             // Others would keep this server from ever coming to an end. The next leader is asked again.
             return true;
         }
-        // Those of one reading are as few as a reading has bytes.
-        if !has_room(self.pipeline.in_flight(), self.pipeline.in_flight_bytes()) {
+        // The bytes of those gathered are no more than one reading.
+        if !has_room(self.pipeline.in_flight() + self.gathered.len(), self.pipeline.in_flight_bytes()) {
             if let Role::Leading(leader) = &mut self.role {
                 leader.dismiss(link, Reason::TooManyRequests, &mut self.actions);
             }

@@ -217,6 +217,18 @@ fn those_without_a_vote_hear_no_more_than_they_would_ask() {
     }
 }
 
+/// One that was answered just before an election begins hears how it ends, all the same.
+#[test]
+fn whoever_asks_twice_hears_the_decision() {
+    let mut server = Server::decided(2);
+    assert_eq!(server.hear(4, Looking, (4, 0, 0, 1)).len(), 1);
+    server.look(0, 5);
+    assert_eq!(server.hear(4, Looking, (4, 0, 0, 1)), [], "not so soon");
+    server.hear(3, Looking, (3, 0, 5, 2));
+    let end = (3, 0, 5, 2);
+    assert_eq!(server.hear(1, Looking, end), [Decided(Following, end), To(4, Following, end)]);
+}
+
 /// Nobody can make a server remember everybody.
 #[test]
 fn not_more_without_a_vote_than_there_is_room_for() {
