@@ -183,7 +183,7 @@ pub(crate) fn read_format<F: Fs>(fs: &F, layout: &Layout) -> Result<Option<Forma
 pub(crate) fn write_format<F: Fs>(fs: &F, layout: &Layout, format: &Format) -> Result<()> {
     remove_format_new(fs, layout)?;
     let (path, new) = (layout.format_file(), layout.format_new());
-    let mut file = fs.create(&new).map_err(StorageError::io("create", &new))?;
+    let file = fs.create(&new).map_err(StorageError::io("create", &new))?;
     file.write_at(format.text().as_bytes(), 0).map_err(StorageError::io("write", &new))?;
     file.flush().map_err(StorageError::io("flush", &new))?;
     fs.rename(&new, &path).map_err(StorageError::io("rename", &new))?;

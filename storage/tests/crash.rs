@@ -11,12 +11,22 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{Machine, ModelStore, Rng, payload};
-use rookeeper_storage::fs::{CrashLuck, Fault};
+use rookeeper_storage::fs::{CrashLuck, Fault, ModelFile};
+use rookeeper_storage::log::Flush;
 use rookeeper_storage::tree::Delta;
 use rookeeper_storage::{Epochs, StorageError};
 
 type Records = Vec<(i64, Vec<u8>)>;
 type Znodes = BTreeMap<String, Vec<u8>>;
+
+/// A flush that somebody else carries out.
+struct UnderWay {
+    flush: Flush<ModelFile>,
+    /// What came of it, if the disk was quick.
+    outcome: Option<Result<(), StorageError>>,
+    /// The last record that it makes certain; `None` once what it is about was taken back.
+    through: Option<i64>,
+}
 
 struct World {
     machine: Machine,
@@ -32,6 +42,7 @@ struct World {
     images: Vec<(i64, Znodes)>,
     /// A snapshot that was about to take the place of everything, and the records behind it.
     installing: Option<(i64, Znodes, Records)>,
+    flushing: Option<UnderWay>,
     /// `certain` has all that the log has after this zxid.
     known_after: i64,
     epochs: Epochs,
@@ -57,6 +68,8 @@ struct Tally {
     found_installed: u64,
     epochs_lost: u64,
     held: u64,
+    flushed_aside: u64,
+    flushed_in_vain: u64,
 }
 
 impl World {
@@ -74,6 +87,7 @@ impl World {
             only_killed: false,
             images,
             installing: None,
+            flushing: None,
             known_after: 0,
             epochs: Epochs::default(),
             possible_epochs: Epochs::default(),
@@ -143,6 +157,7 @@ impl World {
         self.known_after = zxid;
         self.last_zxid = records.last().map_or(zxid, |(zxid, _)| *zxid);
         (self.certain, self.possible) = (records, vec![]);
+        self.take_back();
     }
 
     fn check_image(&mut self, zxid: i64, znodes: &Znodes) {
@@ -170,7 +185,7 @@ impl World {
         if self.rng.one_in(60) {
             self.arm(4);
         }
-        match self.rng.below(23) {
+        match self.rng.below(27) {
             0..=11 => {
                 let most = if self.rng.one_in(5) { 60 } else { 4 };
                 let count = 1 + self.rng.below(most);
@@ -210,6 +225,7 @@ impl World {
                 store.epochs.set(self.possible_epochs)?;
                 self.epochs = self.possible_epochs;
             }
+            23.. => self.flush_aside(store)?,
             17 => {
                 store.log.roll()?;
                 self.flushed();
@@ -230,11 +246,39 @@ impl World {
                 self.possible.splice(..0, taken);
                 store.log.truncate(keep, &store.image)?;
                 self.possible.clear();
+                self.take_back();
                 self.last_zxid = store.log.last_zxid();
                 self.tally.truncated += 1;
             }
         }
         Ok(())
+    }
+
+    /// Begins a flush beside the appending, or ends the one that is under way.
+    fn flush_aside(&mut self, store: &mut ModelStore) -> Result<(), StorageError> {
+        let Some(UnderWay { flush, outcome, through }) = self.flushing.take() else {
+            let through = Some(store.log.last_zxid());
+            if let Some(flush) = store.log.begin_flush()? {
+                let outcome = self.rng.one_in(2).then(|| flush.run());
+                self.flushing = Some(UnderWay { flush, outcome, through });
+            }
+            return Ok(());
+        };
+        let outcome = outcome.unwrap_or_else(|| flush.run());
+        let durable = store.log.end_flush(flush, outcome)?;
+        assert!(durable <= store.log.last_zxid() && through.is_none_or(|through| durable >= through));
+        let flushed = self.possible.iter().take_while(|(zxid, _)| *zxid <= durable).count();
+        self.certain.extend(self.possible.drain(..flushed));
+        self.tally.flushed_aside += u64::from(flushed > 0);
+        self.tally.flushed_in_vain += u64::from(through.is_none());
+        Ok(())
+    }
+
+    /// What a flush under way is about is not the log any more.
+    fn take_back(&mut self) {
+        if let Some(flushing) = &mut self.flushing {
+            flushing.through = None;
+        }
     }
 
     /// Whoever holds the log gets everything behind his zxid, and nothing else, though it is purged meanwhile.
@@ -350,6 +394,7 @@ impl World {
     }
 
     fn end(&mut self, store: ModelStore) {
+        self.flushing = None;
         self.tally.recycled += store.log.stats().recycled;
         if self.rng.one_in(5) && store.log.failure().is_none() && store.log.close().is_ok() {
             self.flushed();
@@ -404,6 +449,8 @@ fn run_all(seeds: u64, force_sync: bool) -> Tally {
         sum.found_installed += tally.found_installed;
         sum.epochs_lost += tally.epochs_lost;
         sum.held += tally.held;
+        sum.flushed_aside += tally.flushed_aside;
+        sum.flushed_in_vain += tally.flushed_in_vain;
     }
     sum
 }
@@ -416,6 +463,7 @@ fn nothing_flushed_is_lost_and_nothing_half_is_kept() {
     assert!(tally.failed_calls > 100 && tally.failed_starts > 100, "{tally:?}");
     assert!(tally.purged > 100 && tally.recycled > 100 && tally.truncated > 100, "{tally:?}");
     assert!(tally.installed > 100 && tally.held > 100 && tally.epochs_lost > 20, "{tally:?}");
+    assert!(tally.flushed_aside > 500 && tally.flushed_in_vain > 50, "{tally:?}");
     assert!(tally.found_installed > 20 && tally.half_installed > tally.found_installed + 20, "{tally:?}");
 }
 

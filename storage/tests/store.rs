@@ -259,7 +259,7 @@ fn verify_reads_everything_and_changes_nothing() {
 
     // A torn tail is told, and no problem.
     let last = machine.segments().pop().unwrap();
-    let mut file = machine.fs.open(&last, rookeeper_storage::fs::Access::ReadWrite).unwrap();
+    let file = machine.fs.open(&last, rookeeper_storage::fs::Access::ReadWrite).unwrap();
     let mut bytes = machine.fs.contents(&last).unwrap();
     let end = bytes.iter().rposition(|&b| b != 0).unwrap() + 1;
     file.write_at(b"half a record", end as u64).unwrap();

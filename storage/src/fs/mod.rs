@@ -75,23 +75,23 @@ pub trait Fs: Clone + fmt::Debug + Send + Sync + 'static {
     fn unique(&self) -> u64;
 }
 
-/// An open file.
+/// An open file. It may be shared: one writes behind what another flushes.
 #[allow(clippy::len_without_is_empty)]
-pub trait FsFile: fmt::Debug + Send + 'static {
+pub trait FsFile: fmt::Debug + Send + Sync + 'static {
     /// Reads from `offset` until `buf` is full or the file ends; tells how many bytes were read.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 
     /// Writes all of `buf` at `offset`, extending the file where needed. Not durable before [`Self::flush`].
-    fn write_at(&mut self, buf: &[u8], offset: u64) -> io::Result<()>;
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
 
     /// Cuts the file, or extends it with zeros. Not durable before [`Self::flush`].
-    fn set_len(&mut self, len: u64) -> io::Result<()>;
+    fn set_len(&self, len: u64) -> io::Result<()>;
 
     /// Length in bytes.
     fn len(&self) -> io::Result<u64>;
 
-    /// Makes everything written to this file durable, its length included.
-    fn flush(&mut self) -> io::Result<()>;
+    /// Makes everything durable that was written to this file before the call, its length included.
+    fn flush(&self) -> io::Result<()>;
 }
 
 /// Reads a whole small file.

@@ -465,7 +465,7 @@ impl FsFile for ModelFile {
         Ok(len)
     }
 
-    fn write_at(&mut self, buf: &[u8], offset: u64) -> io::Result<()> {
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
         self.check_writable()?;
         let mut disk = lock(&self.disk);
         let offset = offset as usize;
@@ -488,7 +488,7 @@ impl FsFile for ModelFile {
         result
     }
 
-    fn set_len(&mut self, len: u64) -> io::Result<()> {
+    fn set_len(&self, len: u64) -> io::Result<()> {
         self.check_writable()?;
         let mut disk = lock(&self.disk);
         disk.check_call(Call::Other)?;
@@ -504,7 +504,7 @@ impl FsFile for ModelFile {
         Ok(self.inode(&mut disk)?.current.len() as u64)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn flush(&self) -> io::Result<()> {
         let mut disk = lock(&self.disk);
         let fails = disk.fails(Call::Flush);
         let inode = self.inode(&mut disk)?;

@@ -126,11 +126,11 @@ impl FsFile for RealFile {
         Ok(done)
     }
 
-    fn write_at(&mut self, buf: &[u8], offset: u64) -> io::Result<()> {
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_all_at(buf, offset)
     }
 
-    fn set_len(&mut self, len: u64) -> io::Result<()> {
+    fn set_len(&self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
     }
 
@@ -138,7 +138,7 @@ impl FsFile for RealFile {
         Ok(self.0.metadata()?.len())
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn flush(&self) -> io::Result<()> {
         // fdatasync: the length goes with it when it has changed, the time stamps do not.
         self.0.sync_data()
     }

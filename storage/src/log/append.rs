@@ -7,7 +7,7 @@ use super::history::History;
 use super::map::{LiveSegment, Shared};
 use super::open::{LogReport, Survey, Visit};
 use super::segment::{self, HEADER_BYTES, Segment};
-use super::tail::{LogStats, Tail, prepare_target};
+use super::tail::{Flush, LogStats, Tail, prepare_target};
 use super::{LogOptions, PENDING_BYTES_MAX};
 use crate::error::{Result, StorageError};
 use crate::fs::{Access, Fs, FsFile};
@@ -76,10 +76,10 @@ impl<F: Fs> LogWriter<F> {
             );
         }
         let path = segment.path(&dir);
-        let mut file = fs.open(&path, Access::ReadWrite).map_err(StorageError::io("open", &path))?;
+        let file = fs.open(&path, Access::ReadWrite).map_err(StorageError::io("open", &path))?;
         // Before the first record is proven, neither is the header, nor the file's name.
         let from = if unproven_offset == HEADER_BYTES as u64 { 0 } else { unproven_offset };
-        cut_and_settle(&mut file, &path, from, end.offset)?;
+        cut_and_settle(&file, &path, from, end.offset)?;
         fs.sync_dir(&dir).map_err(StorageError::io("flush", &dir))?;
         // Only now: what makes these void is on the disk for certain.
         for path in void {
@@ -114,6 +114,31 @@ impl<F: Fs> LogWriter<F> {
     /// must not be ahead of the log.
     pub fn flush_through(&mut self) -> Result<i64> {
         self.flush_tail(true)
+    }
+
+    /// Writes what was collected, and gives out the flush that makes it durable, for somebody else to run while records
+    /// are appended here. `None` if nothing waits for the disk: all of it was flushed, or `forceSync` is off. One flush
+    /// may be under way at a time; its outcome belongs into [`Self::end_flush`].
+    pub fn begin_flush(&mut self) -> Result<Option<Flush<F::File>>> {
+        if !self.options.force_sync {
+            return self.flush().map(|_| None);
+        }
+        let generation = self.shared.map().generation;
+        self.tail.begin_flush(generation)
+    }
+
+    /// A flush was run, with this outcome. Tells the last zxid that is durable. A failure ends the writer.
+    pub fn end_flush(&mut self, flush: Flush<F::File>, outcome: Result<()>) -> Result<i64> {
+        self.tail.check()?;
+        self.tail.keep_failure(outcome)?;
+        let mut map = self.shared.map();
+        if flush.generation == map.generation {
+            self.tail.end_flush(&flush);
+            if flush.segment == self.tail.segment.number {
+                map.reach(flush.end);
+            }
+        }
+        Ok(map.last().end.last_zxid)
     }
 
     /// Ends the log in order: flushes, and leaves a mark that lets the next start tell damage from a torn end.
@@ -222,7 +247,7 @@ pub(super) fn new_segment<F: Fs>(
     segment: &Segment,
     options: LogOptions,
 ) -> Result<(F::File, u64)> {
-    let mut file = fs.create(path).map_err(StorageError::io("create", path))?;
+    let file = fs.create(path).map_err(StorageError::io("create", path))?;
     let mut bytes = segment.encode().to_vec();
     bytes.resize(prepare_target(HEADER_BYTES as u64, options) as usize, 0);
     file.write_at(&bytes, 0).map_err(StorageError::io("write", path))?;
@@ -233,7 +258,7 @@ pub(super) fn new_segment<F: Fs>(
 /// Makes a segment of a spare file. It gets its name only when its header is durable: a name never stands over another
 /// segment's header. The name is for the caller to flush.
 fn recycle_segment<F: Fs>(fs: &F, dir: &Path, spare: &Path, segment: &Segment) -> Result<(F::File, u64)> {
-    let mut file = fs.open(spare, Access::ReadWrite).map_err(StorageError::io("open", spare))?;
+    let file = fs.open(spare, Access::ReadWrite).map_err(StorageError::io("open", spare))?;
     file.write_at(&segment.encode(), 0).map_err(StorageError::io("write", spare))?;
     file.flush().map_err(StorageError::io("flush", spare))?;
     fs.rename(spare, &segment.path(dir)).map_err(StorageError::io("rename", spare))?;
@@ -245,7 +270,7 @@ fn recycle_segment<F: Fs>(fs: &F, dir: &Path, spare: &Path, segment: &Segment) -
 ///
 /// What was read there may never have reached the disk: after a failed flush Linux shows pages that it does not
 /// write. Writing the same bytes once more makes what is served the same as what is on disk.
-pub(super) fn cut_and_settle<File: FsFile>(file: &mut File, path: &Path, from: u64, end: u64) -> Result<()> {
+pub(super) fn cut_and_settle<File: FsFile>(file: &File, path: &Path, from: u64, end: u64) -> Result<()> {
     let mut buf = vec![0; PENDING_BYTES_MAX];
     let mut at = from;
     while at < end {

@@ -23,8 +23,11 @@ impl LiveSegment {
         Self { segment, places: vec![segment.begin()], end: segment.begin() }
     }
 
-    /// The records reach up to `place`.
+    /// The records reach up to `place`, unless it is known that they reach further.
     pub(super) fn reach(&mut self, place: Place) {
+        if place.offset < self.end.offset {
+            return;
+        }
         self.end = place;
         if self.places.last().is_none_or(|last| place.offset >= last.offset + INDEX_STEP_BYTES) {
             self.places.push(place);

@@ -25,7 +25,7 @@ pub use open::LogReport;
 pub(crate) use open::Survey;
 pub use purge::Retired;
 pub use scan::TornTail;
-pub use tail::LogStats;
+pub use tail::{Flush, LogStats};
 
 /// Longest record in bytes. Jute lengths are 31 bits and `jute.maxbuffer` is 1 MiB unless raised; values beyond some
 /// hundred MiB have no use, and a length above this is surely not a length.

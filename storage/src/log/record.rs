@@ -5,7 +5,7 @@
 //!  0      4   CRC32C over the segment's identity, bytes 4..32 and the payload
 //!  4      4   length of the payload; 0 for a mark
 //!  8      8   sequence number, 1 for the first record of a store, no gaps
-//! 16      8   sequence number up to which (exclusive) everything was flushed when this record was made
+//! 16      8   sequence number up to which (exclusive) everything was flushed when this record was written
 //! 24      8   zxid; that of the record before it for a mark
 //! 32      n   payload
 //! ```
@@ -32,17 +32,25 @@ pub(super) fn segment_seed(store: u64, segment: u64) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&store.to_le_bytes()), &segment.to_le_bytes())
 }
 
-/// Appends a record to `out`. The caller has checked the length.
-pub(super) fn encode(out: &mut Vec<u8>, seed: u32, header: &RecordHeader, payload: &[u8]) {
-    let start = out.len();
+/// Appends a record to `out` that [`seal_all`] completes. The caller has checked the length.
+pub(super) fn lay(out: &mut Vec<u8>, sequence: u64, zxid: i64, payload: &[u8]) {
     out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&header.len.to_le_bytes());
-    out.extend_from_slice(&header.sequence.to_le_bytes());
-    out.extend_from_slice(&header.flushed_below.to_le_bytes());
-    out.extend_from_slice(&header.zxid.to_le_bytes());
+    out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
+    out.extend_from_slice(&sequence.to_le_bytes());
+    out.extend_from_slice(&[0; 8]);
+    out.extend_from_slice(&zxid.to_le_bytes());
     out.extend_from_slice(payload);
-    let crc = crc32c::crc32c_append(seed, &out[start + 4..]);
-    out[start..start + 4].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Completes the records in `bytes`, which are about to be written: what is flushed by now, and the checksum.
+pub(super) fn seal_all(mut bytes: &mut [u8], seed: u32, flushed_below: u64) {
+    while !bytes.is_empty() {
+        let (record, rest) = bytes.split_at_mut(RECORD_HEADER_BYTES + u32_at(bytes, 4) as usize);
+        record[16..24].copy_from_slice(&flushed_below.to_le_bytes());
+        let crc = crc32c::crc32c_append(seed, &record[4..]);
+        record[..4].copy_from_slice(&crc.to_le_bytes());
+        bytes = rest;
+    }
 }
 
 /// Reads a header without believing it yet. `None` if no record can look like this.
@@ -90,7 +98,8 @@ mod tests {
     fn sample() -> (RecordHeader, Vec<u8>) {
         let header = RecordHeader { len: 5, sequence: 9, flushed_below: 7, zxid: 0x1_0000_0003 };
         let mut bytes = Vec::new();
-        encode(&mut bytes, segment_seed(11, 3), &header, b"hello");
+        lay(&mut bytes, header.sequence, header.zxid, b"hello");
+        seal_all(&mut bytes, segment_seed(11, 3), header.flushed_below);
         (header, bytes)
     }
 
@@ -100,6 +109,17 @@ mod tests {
         assert_eq!(bytes.len(), RECORD_HEADER_BYTES + 5);
         assert_eq!(peek(bytes[..32].try_into().unwrap()), Some(header));
         assert!(checksum_holds(segment_seed(11, 3), &bytes));
+    }
+
+    #[test]
+    fn each_of_many_is_sealed() {
+        let (_, one) = sample();
+        let mut bytes = Vec::new();
+        for _ in 0..3 {
+            lay(&mut bytes, 9, 0x1_0000_0003, b"hello");
+        }
+        seal_all(&mut bytes, segment_seed(11, 3), 7);
+        assert_eq!(bytes, one.repeat(3));
     }
 
     #[test]

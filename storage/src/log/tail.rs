@@ -2,9 +2,10 @@
 //!
 //! It knows nothing of the segments before it; when it is full is for its owner to ask.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::record::{RECORD_HEADER_BYTES, RecordHeader, encode};
+use super::record::{RECORD_HEADER_BYTES, lay, seal_all};
 use super::segment::{HEADER_BYTES, Place, Segment};
 use super::{LogOptions, PENDING_BYTES_MAX, PREPARE_BYTES, PREPARE_GROUP_MAX, RECORD_BYTES_MAX, SEGMENT_BYTES_MIN};
 use crate::error::{Result, StorageError};
@@ -35,6 +36,49 @@ impl LogStats {
     }
 }
 
+/// A flush that was begun by [`LogWriter::begin_flush`](super::LogWriter::begin_flush): somebody else may wait for the
+/// disk, while records are appended behind what it covers.
+#[derive(Debug)]
+#[must_use = "what it covers is not durable before it was run, and the writer told"]
+pub struct Flush<File> {
+    file: Arc<Flushed<File>>,
+    path: PathBuf,
+    /// Number of the segment that it is about.
+    pub(super) segment: u64,
+    /// Of the log when it was begun: what was taken back since says nothing any more.
+    pub(super) generation: u64,
+    /// Everything before is durable once it has been run.
+    pub(super) end: Place,
+}
+
+impl<File: FsFile> Flush<File> {
+    /// Waits until what it covers is durable.
+    pub fn run(&self) -> Result<()> {
+        self.file.flush(&self.path)
+    }
+}
+
+/// A segment's file, as all see it who flush it.
+#[derive(Debug)]
+struct Flushed<File> {
+    file: File,
+    /// The first flush that failed. The system tells of lost bytes only once, whoever asks: a later flush that succeeds
+    /// says nothing of them.
+    failure: Mutex<Option<StorageError>>,
+}
+
+impl<File: FsFile> Flushed<File> {
+    fn flush(&self, path: &Path) -> Result<()> {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(failure) = &*failure {
+            return Err(failure.clone());
+        }
+        let flushed = self.file.flush().map_err(StorageError::io("flush", path));
+        *failure = flushed.as_ref().err().cloned();
+        flushed
+    }
+}
+
 /// The end of a segment.
 ///
 /// The first write or flush that fails is answered again by every later call: after a failed flush nobody knows what
@@ -44,7 +88,8 @@ pub(super) struct Tail<File> {
     pub(super) segment: Segment,
     pub(super) path: PathBuf,
     pub(super) stats: LogStats,
-    file: File,
+    /// Shared with whoever carries out a [`Flush`].
+    file: Arc<Flushed<File>>,
     /// Records that were appended and not yet written.
     pending: Vec<u8>,
     /// Where in the file they go.
@@ -67,6 +112,7 @@ impl<File: FsFile> Tail<File> {
 
     /// The end of a segment whose file ends at `end`, where everything before was flushed.
     pub(super) fn resume(segment: Segment, file: File, path: PathBuf, end: Place, options: LogOptions) -> Self {
+        let file = Arc::new(Flushed { file, failure: Mutex::new(None) });
         Self {
             segment,
             path,
@@ -129,7 +175,7 @@ impl<File: FsFile> Tail<File> {
         }
         self.write_pending()?;
         if through {
-            let flushed = self.file.flush().map_err(StorageError::io("flush", &self.path));
+            let flushed = self.file.flush(&self.path);
             self.keep_failure(flushed)?;
             self.flushed_below = self.next_sequence;
             self.stats.flushes += 1;
@@ -137,9 +183,28 @@ impl<File: FsFile> Tail<File> {
         Ok(())
     }
 
+    /// Writes what was collected, and gives out the flush that makes it durable; `None` if nothing is to be flushed.
+    /// `generation` is that of the log.
+    pub(super) fn begin_flush(&mut self, generation: u64) -> Result<Option<Flush<File>>> {
+        self.check()?;
+        if self.flushed_below == self.next_sequence {
+            return Ok(None);
+        }
+        self.write_pending()?;
+        let file = Arc::clone(&self.file);
+        Ok(Some(Flush { file, path: self.path.clone(), segment: self.segment.number, generation, end: self.end() }))
+    }
+
+    /// A flush has ended in order.
+    pub(super) fn end_flush(&mut self, flush: &Flush<File>) {
+        // The segment may have been closed meanwhile, which flushed all of it.
+        self.flushed_below = self.flushed_below.max(flush.end.next_sequence);
+        self.stats.flushes += 1;
+    }
+
     /// Takes away the zeros behind the last record. Not flushed: should they come back after a crash, they mean nothing.
     pub(super) fn seal(&mut self) -> Result<()> {
-        let cut = self.file.set_len(self.offset).map_err(StorageError::io("cut", &self.path));
+        let cut = self.file.file.set_len(self.offset).map_err(StorageError::io("cut", &self.path));
         self.keep_failure(cut)
     }
 
@@ -175,13 +240,7 @@ impl<File: FsFile> Tail<File> {
     }
 
     fn put(&mut self, zxid: i64, payload: &[u8]) -> Result<()> {
-        let header = RecordHeader {
-            len: payload.len() as u32,
-            sequence: self.next_sequence,
-            flushed_below: self.flushed_below,
-            zxid,
-        };
-        encode(&mut self.pending, self.segment.seed(), &header, payload);
+        lay(&mut self.pending, self.next_sequence, zxid, payload);
         self.next_sequence += 1;
         if self.pending.len() > PENDING_BYTES_MAX {
             self.write_pending()?;
@@ -193,13 +252,16 @@ impl<File: FsFile> Tail<File> {
         if self.pending.is_empty() {
             return Ok(());
         }
+        // Only now: the group before this one may have been flushed since they were collected, which each of them proves.
+        seal_all(&mut self.pending, self.segment.seed(), self.flushed_below);
         let len = self.pending.len();
         let end = self.offset + len as u64;
         if end > self.prepared && len <= PREPARE_GROUP_MAX {
             let target = prepare_target(end, self.options);
             self.pending.resize(len + (target - end) as usize, 0);
         }
-        let written = self.file.write_at(&self.pending, self.offset).map_err(StorageError::io("write", &self.path));
+        let written =
+            self.file.file.write_at(&self.pending, self.offset).map_err(StorageError::io("write", &self.path));
         self.stats.written_bytes += self.pending.len() as u64;
         self.keep_failure(written)?;
         self.prepared = self.prepared.max(self.offset + self.pending.len() as u64);

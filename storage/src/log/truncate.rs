@@ -48,8 +48,8 @@ impl<F: Fs> LogWriter<F> {
             remove_durably(fs, dir, &segment.path(dir))?;
         }
         let path = last.segment.path(dir);
-        let mut file = fs.open(&path, Access::ReadWrite).map_err(StorageError::io("open", &path))?;
-        cut_and_settle(&mut file, &path, end.offset, end.offset)?;
+        let file = fs.open(&path, Access::ReadWrite).map_err(StorageError::io("open", &path))?;
+        cut_and_settle(&file, &path, end.offset, end.offset)?;
         self.tail = Tail::resume(last.segment, file, path, end, self.options).succeed(&self.tail);
         Ok(())
     }
