@@ -1,23 +1,26 @@
 //! The thread that prepares requests, flushes the log, and applies what is flushed.
 //!
-//! While one group is under way, requests collect for the next: the disk's own pace makes the groups. One thread
-//! for all of it saves hand-overs on the way of every write, and what a request needs stays in one core's caches.
+//! While one group is on its way to the disk, requests collect for the next: the disk's own pace makes the groups. One
+//! thread for all but the waiting saves hand-overs on the way of every write, and what a request needs stays in one core's
+//! caches.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use rookeeper_core::pipeline::WriteRequest;
 use rookeeper_protocol::types::Zxid;
+use rookeeper_storage::Result;
 use rookeeper_storage::fs::RealFs;
 use rookeeper_storage::log::{LogWriter, Retired};
 
 use tokio::runtime::Handle;
 
+use super::flusher::Flusher;
 use crate::client::ConnectionHandle;
-use crate::runtime::{Arrived, Shared, delivery};
+use crate::runtime::{Shared, delivery};
 
 /// Requests prepared under one hold of the pipeline; handshakes get their turn in between.
 const PREPARE_MAX: usize = 512;
@@ -134,7 +137,9 @@ pub(crate) struct LogThread {
     shared: Arc<Shared>,
     log: LogWriter<RealFs>,
     progress: Arc<ImageProgress>,
-    durable: Zxid,
+    flusher: Flusher,
+    /// More has come while the last group was under way.
+    crowded: bool,
     /// What the present group is made of.
     requests: Vec<WriteRequest>,
     /// The group's log entries, one behind the other.
@@ -152,56 +157,65 @@ impl LogThread {
         log: LogWriter<RealFs>,
         progress: Arc<ImageProgress>,
         runtime: Handle,
-    ) -> Self {
-        let durable = Zxid(log.last_zxid());
-        progress.log_reached(durable.0);
-        Self {
+    ) -> io::Result<Self> {
+        let flusher = Flusher::start(shared.clone(), progress.clone(), Zxid(log.last_zxid()))?;
+        Ok(Self {
             shared,
             log,
             progress,
-            durable,
+            flusher,
+            crowded: false,
             requests: Vec::new(),
             entries: BytesMut::new(),
             ends: Vec::new(),
             touched: Vec::new(),
             runtime,
-        }
+        })
     }
 
     /// Runs until the server stops and everything is answered, or until a write fails.
     pub(crate) fn run(mut self) {
         let _critical = self.shared.critical_thread();
+        if let Err(error) =
+            self.work().and_then(|()| self.flusher.settle(&mut self.log)).and_then(|()| self.log.close().map(|_| ()))
+        {
+            self.shared.fail(&error.to_string());
+        }
+    }
+
+    fn work(&mut self) -> Result<()> {
         while self.take_work() {
+            self.flusher.collect(&mut self.log)?;
             self.prepare();
-            if let Err(error) = self.flush() {
-                self.shared.fail(&error.to_string());
-                return;
-            }
+            self.append()?;
+            // Before what is durable already is applied: the disk works meanwhile.
+            self.flusher.flush(&mut self.log, self.crowded)?;
             self.apply();
             self.progress.attend(&self.shared, &mut self.log, None);
         }
-        if let Err(error) = self.log.close() {
-            self.shared.fail(&error.to_string());
-        }
+        Ok(())
     }
 
     /// Waits for something to do. False when the server stops and nothing is left, or when it has failed.
     fn take_work(&mut self) -> bool {
         let shared = self.shared.clone();
         let mut inbox = shared.inbox.lock();
+        self.crowded = !inbox.is_empty();
         while inbox.is_empty() && !shared.has_failed() {
-            if shared.is_stopping() {
-                return false;
-            }
-            if self.progress.wants_log() {
+            if self.flusher.has_ended() || self.flusher.is_due() || self.progress.wants_log() {
                 return true;
             }
-            shared.inbox.wait(&mut inbox);
+            if shared.is_stopping() && !self.flusher.is_busy() {
+                return false;
+            }
+            match self.flusher.waits_for_company() {
+                None => shared.inbox.wait(&mut inbox),
+                Some(wait) => shared.inbox.wait_for(&mut inbox, wait),
+            }
         }
         if shared.has_failed() {
             return false;
         }
-        self.wait_for_company(&mut inbox);
         std::mem::swap(&mut inbox.requests, &mut self.requests);
         true
     }
@@ -228,54 +242,17 @@ impl LogThread {
         self.requests.shrink_to(REQUESTS_KEPT);
     }
 
-    /// `flushDelay`: transactions may wait for others, if nothing else has to be answered.
-    fn wait_for_company(&self, inbox: &mut MutexGuard<'_, Arrived>) {
-        let rules = &self.shared.config.group_commit;
-        if rules.flush_delay_ms == 0 {
-            return;
-        }
-        let deadline = Instant::now() + Duration::from_millis(rules.flush_delay_ms);
-        let poll = Duration::from_millis(rules.max_write_queue_poll_time_ms);
-        loop {
-            let waiting = inbox.requests.len();
-            let enough = rules.max_batch_size.is_some_and(|max| waiting >= max as usize);
-            let now = Instant::now();
-            if enough || now >= deadline || self.shared.is_stopping() {
-                return;
-            }
-            self.shared.inbox.wait_for(inbox, poll.min(deadline - now));
-            if inbox.requests.len() == waiting {
-                return;
-            }
-        }
-    }
-
-    fn flush(&mut self) -> rookeeper_storage::Result<()> {
-        let through = self.progress.wants_log();
-        let batch_max = self.shared.config.group_commit.max_batch_size.map_or(usize::MAX, |max| max as usize);
-        let before = Instant::now();
+    /// Hands the group's log entries to the log.
+    fn append(&mut self) -> Result<()> {
         let mut start = 0;
-        let transactions = self.ends.len();
-        for (index, (zxid, end)) in self.ends.drain(..).enumerate() {
-            if index > 0 && index % batch_max == 0 {
-                self.log.flush()?;
-            }
-            self.log.append(zxid.0, &self.entries[start..end])?;
+        for (zxid, end) in self.ends.drain(..) {
+            self.flusher.append(&mut self.log, zxid, &self.entries[start..end])?;
             start = end;
         }
+        self.shared.log_written.fetch_add(start as u64, Ordering::Relaxed);
         self.entries.clear();
         if self.entries.capacity() > ENTRY_BYTES_KEPT {
             self.entries = BytesMut::new();
-        }
-        if start == 0 && !through {
-            return Ok(());
-        }
-        self.shared.log_written.fetch_add(start as u64, Ordering::Relaxed);
-        let flushed = if through { self.log.flush_through()? } else { self.log.flush()? };
-        self.shared.flushed(transactions, before.elapsed());
-        self.durable = Zxid(flushed);
-        if through || self.shared.config.force_sync {
-            self.progress.log_reached(flushed);
         }
         Ok(())
     }
@@ -283,10 +260,14 @@ impl LogThread {
     /// Applies what is durable and answers.
     fn apply(&mut self) {
         let shared = self.shared.clone();
+        let durable = self.flusher.durable();
         loop {
             let (more, behind) = {
                 let mut machine = shared.machine.lock();
                 let pipeline = machine.pipeline_mut();
+                if !pipeline.has_due(durable) {
+                    return;
+                }
                 let before = (pipeline.in_flight(), pipeline.in_flight_bytes());
                 let more = {
                     let mut tree = shared.tree.write();
@@ -294,7 +275,7 @@ impl LogThread {
                     let mut watches = shared.watches.lock();
                     let touched = std::mem::take(&mut self.touched);
                     let mut delivery = delivery::Delivery::new(&shared, &connections, touched);
-                    let more = pipeline.commit(&mut tree, &mut watches, &mut delivery, self.durable, APPLY_MAX);
+                    let more = pipeline.commit(&mut tree, &mut watches, &mut delivery, durable, APPLY_MAX);
                     self.touched = delivery.into_touched();
                     if let Some(mismatch) = tree.take_digest_mismatch() {
                         shared.stats.mismatched(&mismatch, shared.clock.monotonic_ms());

@@ -1,5 +1,6 @@
 //! The threads that write to disk, and the start that reads from it.
 
+mod flusher;
 mod history;
 mod image;
 mod log;
@@ -10,6 +11,7 @@ mod snapshot_out;
 pub(crate) mod testing;
 mod znode_record;
 
+pub(crate) use flusher::Flusher;
 pub(crate) use history::{HistoryRequest, LogPosition};
 pub(crate) use image::ImageThread;
 pub(crate) use log::{ImageProgress, LogThread};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use rookeeper_core::peer::{Input, Output, WriteId};
@@ -19,7 +19,7 @@ use rookeeper_storage::log::{History, LogWriter};
 use rookeeper_storage::tree::Image;
 use rookeeper_storage::{EpochFile, Installer, StorageError};
 
-use crate::disk::{ImageProgress, Incoming, Rebuild, SnapshotSink};
+use crate::disk::{Flusher, ImageProgress, Incoming, Rebuild, SnapshotSink};
 use crate::runtime::{Shared, tree_rules};
 
 /// Bytes of transactions that are kept behind a snapshot until it is installed; the machine keeps them once more. A leader that
@@ -34,17 +34,18 @@ pub(crate) struct MemberDisk {
     epochs: EpochFile<RealFs>,
     installer: Installer<RealFs, RocksEngine>,
     progress: Arc<ImageProgress>,
+    flusher: Flusher,
     /// A snapshot on its way, and what belongs behind it.
     incoming: Option<(Incoming, Vec<LogRecord>)>,
     /// The thread that fills the image of the last one, until somebody has waited for its end.
     filling: Option<JoinHandle<()>>,
     /// Bytes of what belongs behind it.
     behind_bytes: usize,
-    /// The newest write that is done, and of that what was told.
+    /// The newest write that is handed to the disk, the one that the flush under way is about, and the one that was told
+    /// to be durable.
     done: WriteId,
+    flushing: WriteId,
     told: WriteId,
-    /// Records that are not flushed.
-    unflushed: usize,
     /// Of the tree's hash tables.
     seed: u64,
 }
@@ -72,23 +73,24 @@ impl MemberDisk {
         installer: Installer<RealFs, RocksEngine>,
         progress: Arc<ImageProgress>,
         seed: u64,
-    ) -> Self {
-        progress.log_reached(log.last_zxid());
-        Self {
+    ) -> io::Result<Self> {
+        let flusher = Flusher::start(shared.clone(), progress.clone(), Zxid(log.last_zxid()))?;
+        Ok(Self {
             shared,
             log,
             image,
             epochs,
             installer,
             progress,
+            flusher,
             incoming: None,
             filling: None,
             behind_bytes: 0,
             done: WriteId::default(),
+            flushing: WriteId::default(),
             told: WriteId::default(),
-            unflushed: 0,
             seed,
-        }
+        })
     }
 
     /// What others may read of the log.
@@ -119,23 +121,22 @@ impl MemberDisk {
                     }
                     None => {
                         for record in &records {
-                            self.log.append(record.zxid.0, &record.payload)?;
+                            self.flusher.append(&mut self.log, record.zxid, &record.payload)?;
                         }
                         let bytes = records.iter().map(|record| record.payload.len() as u64).sum();
                         self.shared.log_written.fetch_add(bytes, Ordering::Relaxed);
-                        self.unflushed += records.len();
                     }
                 }
                 self.done = write;
             }
             Output::PersistEpochs { write, epochs } => {
                 // What was appended before must be there when the epoch is (ZOOKEEPER-4643).
-                self.flush_log()?;
+                self.flusher.settle(&mut self.log)?;
                 self.set_epochs(epochs)?;
                 self.done = write;
             }
             Output::Truncate { write, keep } => {
-                self.flush(into)?;
+                self.settle(into)?;
                 let outcome = self.truncate(write, keep)?;
                 (self.done, self.told) = (write, write);
                 into.push(outcome);
@@ -157,7 +158,7 @@ impl MemberDisk {
                 self.done = write;
             }
             Output::InstallSnapshot { write } => {
-                self.flush(into)?;
+                self.settle(into)?;
                 let outcome = self.install(write)?;
                 (self.done, self.told) = (write, write);
                 into.push(outcome);
@@ -168,29 +169,41 @@ impl MemberDisk {
         Ok(())
     }
 
-    /// Makes everything durable, and tells so.
-    pub(crate) fn flush(&mut self, into: &mut Vec<Outcome>) -> Result<(), StorageError> {
-        self.flush_log()?;
-        if self.done > self.told {
-            self.told = self.done;
-            into.push(Outcome::Tell(Input::Durable { through: self.done }));
+    /// Whether a flush has ended, or the image waits for one.
+    pub(crate) fn has_news(&self) -> bool {
+        self.flusher.has_ended() || self.flusher.is_due() || self.progress.wants_log()
+    }
+
+    /// How long what was appended still waits for company.
+    pub(crate) fn waits_for_company(&self) -> Option<Duration> {
+        self.flusher.waits_for_company()
+    }
+
+    /// Sees to it that everything becomes durable, and tells what is. `crowded`: more has come while this thread was busy.
+    pub(crate) fn flush(&mut self, crowded: bool, into: &mut Vec<Outcome>) -> Result<(), StorageError> {
+        if self.flusher.collect(&mut self.log)? {
+            self.tell_durable(self.flushing, into);
+            self.flushing = self.done;
+        }
+        if self.flusher.flush(&mut self.log, crowded)? {
+            self.flushing = self.done;
+            self.tell_durable(self.done, into);
         }
         Ok(())
     }
 
-    fn flush_log(&mut self) -> Result<(), StorageError> {
-        let through = self.progress.wants_log();
-        if self.unflushed == 0 && !through {
-            return Ok(());
-        }
-        let before = Instant::now();
-        let flushed = if through { self.log.flush_through()? } else { self.log.flush()? };
-        self.shared.flushed(self.unflushed, before.elapsed());
-        self.unflushed = 0;
-        if through || self.shared.config.force_sync {
-            self.progress.log_reached(flushed);
-        }
+    /// Makes everything durable, and tells so.
+    fn settle(&mut self, into: &mut Vec<Outcome>) -> Result<(), StorageError> {
+        self.flusher.settle(&mut self.log)?;
+        self.tell_durable(self.done, into);
         Ok(())
+    }
+
+    fn tell_durable(&mut self, through: WriteId, into: &mut Vec<Outcome>) {
+        if through > self.told {
+            self.told = through;
+            into.push(Outcome::Tell(Input::Durable { through }));
+        }
     }
 
     fn set_epochs(&mut self, epochs: Epochs) -> Result<(), StorageError> {
@@ -262,7 +275,8 @@ impl MemberDisk {
     }
 
     /// Ends the log in order.
-    pub(crate) fn close(self) -> Result<(), StorageError> {
+    pub(crate) fn close(mut self) -> Result<(), StorageError> {
+        self.flusher.settle(&mut self.log)?;
         self.log.close().map(|_| ())
     }
 }

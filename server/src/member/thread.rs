@@ -53,6 +53,8 @@ pub(crate) struct MemberThread {
     arrivals: Vec<Arrival>,
     outputs: Vec<Output>,
     outcomes: Vec<Outcome>,
+    /// More has come while the last group was under way.
+    crowded: bool,
     pub(super) monitor: Monitor,
     touched: Vec<Arc<ConnectionHandle>>,
     /// Requests of clients in the machine, and their bytes, as they were last counted.
@@ -93,6 +95,7 @@ impl MemberThread {
             arrivals: Vec::new(),
             outputs: Vec::new(),
             outcomes: Vec::new(),
+            crowded: false,
             monitor: Monitor::default(),
             touched: Vec::new(),
             in_flight: (0, 0),
@@ -141,9 +144,11 @@ impl MemberThread {
             // The clock counts whole milliseconds: one that has begun is not over.
             Duration::from_millis(ms + 1).min(WAIT_MAX)
         });
+        let wait = self.disk.waits_for_company().map_or(wait, |company| wait.min(company));
         // Those who read sockets have their turn, so that all that is there is taken at once.
         tokio::task::yield_now().await;
-        if shared.inbox.lock().is_empty() && !self.progress.wants_log() {
+        self.crowded = !shared.inbox.lock().is_empty();
+        if !self.crowded && !self.disk.has_news() {
             // Time is one of the things that happen.
             let _timed_out = tokio::time::timeout(wait, shared.inbox.rung()).await;
         }
@@ -218,7 +223,7 @@ impl MemberThread {
                     write => self.disk.write(write, &mut self.outcomes)?,
                 }
             }
-            self.disk.flush(&mut self.outcomes)?;
+            self.disk.flush(self.crowded, &mut self.outcomes)?;
             let told = self.tell_outcomes();
             let applied = self.apply();
             if idle && !told && !applied {

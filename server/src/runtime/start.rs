@@ -232,12 +232,14 @@ impl Work {
     ) -> Result<JoinHandle<()>, ServerError> {
         match self {
             Self::Alone(log) => {
-                let log = LogThread::new(shared.clone(), *log, progress.clone(), runtime.clone());
+                let log = LogThread::new(shared.clone(), *log, progress.clone(), runtime.clone())
+                    .map_err(ServerError::System)?;
                 spawn("log", || log.run())
             }
             Self::Member(work) => {
                 let MemberWork { log, epochs, installer, sockets, files, seed, runtime: own } = *work;
                 let disk = MemberDisk::new(shared.clone(), log, image, epochs, installer, progress.clone(), seed);
+                let disk = disk.map_err(ServerError::System)?;
                 let (shared, progress) = (shared.clone(), progress.clone());
                 let member = MemberThread::new(shared, disk, progress, sockets, files, runtime.clone());
                 spawn("member", move || member.run(own))

@@ -12,13 +12,19 @@ use super::clock::Clock;
 use super::machine::Machine;
 use super::shared::Shared;
 use super::start::tree_rules;
-use crate::config::{JvmFlags, embedded_default};
+use crate::config::{JvmFlags, ServerConfig, embedded_default};
 
 const INNER_LENGTH_MAX: i32 = 1 << 20;
 
 /// What threads share, of a server that stands alone and has no data.
 pub(crate) fn idle_server() -> Arc<Shared> {
-    let (clock, config) = (Clock::start(), embedded_default(&JvmFlags::default()).unwrap());
+    idle_server_with(|_| {})
+}
+
+/// The same with another configuration.
+pub(crate) fn idle_server_with(configure: impl FnOnce(&mut ServerConfig)) -> Arc<Shared> {
+    let (clock, mut config) = (Clock::start(), embedded_default(&JvmFlags::default()).unwrap());
+    configure(&mut config);
     let tree = Tree::new(tree_rules(&config), 1);
     let rules = PipelineRules {
         server_id: 1,
