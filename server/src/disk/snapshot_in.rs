@@ -18,7 +18,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 use super::znode_record;
-use crate::runtime::Shared;
+use crate::runtime::{Shared, step_back};
 
 /// Bytes of a part that is given to the image at once.
 const PART_BYTES: usize = 512 << 10;
@@ -178,6 +178,7 @@ impl Incoming {
         let (tell, stored) = oneshot::channel();
         let (shared, there) = (shared.clone(), place.clone());
         let fill = move || {
+            step_back();
             if let Err(error) = fill(receiving, given, &there, tell) {
                 shared.fail(&error.to_string());
             }

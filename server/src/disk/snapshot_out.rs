@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::log::ImageProgress;
 use super::znode_record::Decoder;
-use crate::runtime::Shared;
+use crate::runtime::{Shared, step_back};
 
 /// Bytes that are given to the socket at once.
 const PIECE_BYTES: usize = 256 << 10;
@@ -64,6 +64,7 @@ impl Picture {
     ) -> io::Result<(Self, JoinHandle<()>)> {
         let (go, sent) = oneshot::channel();
         let show = move || {
+            step_back();
             if let Err(error) = camera.show(link, sent) {
                 tracing::error!("no snapshot for learner {}: {error}", link.0);
                 failed();

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use rookeeper_core::peer::{Input, Output, WriteId};
+use rookeeper_core::peer::{Input, Loaded, Output, WriteId};
 use rookeeper_core::tree::Tree;
 use rookeeper_core::zab::{DialId, Epochs, LogRecord};
 use rookeeper_protocol::types::Zxid;
@@ -20,7 +20,7 @@ use rookeeper_storage::tree::Image;
 use rookeeper_storage::{EpochFile, Installer, StorageError};
 
 use crate::disk::{Flusher, ImageProgress, Incoming, Rebuild, SnapshotSink};
-use crate::runtime::{Shared, tree_rules};
+use crate::runtime::{Shared, step_back, tree_rules};
 
 /// Bytes of transactions that are kept behind a snapshot until it is installed; the machine keeps them once more. A leader that
 /// proposes more meanwhile is too fast for this server, which then begins anew.
@@ -248,11 +248,10 @@ impl MemberDisk {
         let mut image = self.image.write();
         received.switch(&mut self.log, &mut image)?;
         self.progress.log_reached(self.log.last_zxid());
-        let mut rebuild = self.rebuild();
-        image.load(&mut |entry| rookeeper_storage::Replay::entry(&mut rebuild, entry))?;
-        let ended = rookeeper_storage::Replay::image_end(&mut rebuild, zxid.0);
-        ended.map_err(|source| StorageError::Replay { path: "snapshot".into(), source: Arc::from(source) })?;
-        let (tree, loaded) = rebuild.finish(zxid, zxid);
+        let rebuild = self.rebuild();
+        // Nobody is served here meanwhile, and clients of others on the same machine are.
+        let loading = std::thread::scope(|scope| scope.spawn(|| load(&image, rebuild, zxid)).join());
+        let (tree, loaded) = loading.map_err(|_| refuse("reading it ended in a panic"))??;
         tracing::info!("installed a snapshot of {} znodes at {zxid}", tree.node_count());
         Ok(Outcome::Replaced(Box::new(tree), Input::SnapshotInstalled { write, loaded }))
     }
@@ -279,6 +278,15 @@ impl MemberDisk {
         self.flusher.settle(&mut self.log)?;
         self.log.close().map(|_| ())
     }
+}
+
+/// The tree of an image that was just received.
+fn load(image: &Image<RocksKv>, mut rebuild: Rebuild, zxid: Zxid) -> Result<(Tree, Loaded), StorageError> {
+    step_back();
+    image.load(&mut |entry| rookeeper_storage::Replay::entry(&mut rebuild, entry))?;
+    let ended = rookeeper_storage::Replay::image_end(&mut rebuild, zxid.0);
+    ended.map_err(|source| StorageError::Replay { path: "snapshot".into(), source: Arc::from(source) })?;
+    Ok(rebuild.finish(zxid, zxid))
 }
 
 fn no_thread(source: io::Error) -> StorageError {

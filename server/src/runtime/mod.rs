@@ -8,6 +8,7 @@ mod clock;
 pub(crate) mod delivery;
 mod inbox;
 mod machine;
+mod priority;
 mod shared;
 mod start;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tick;
 pub use clock::Clock;
 pub(crate) use inbox::{Arrival, Arrived};
 pub(crate) use machine::Machine;
+pub(crate) use priority::step_back;
 pub(crate) use shared::Shared;
 pub(crate) use start::tree_rules;
 pub use start::{ServerError, Started, start};
