@@ -206,13 +206,14 @@ impl Peer {
         true
     }
 
-    /// A client came to a learner with its session (`Leader#revalidateSession`).
+    /// A client came to a learner with its session (`Leader#revalidateSession`). A connection here that it was on stays, as it
+    /// does on a follower, until it wants to write or the session ends: if two clients have the session, and one of them was
+    /// sent away, it would come back at once and cut the other off.
     fn on_revalidate(&mut self, now: Now, link: LearnerLink, data: &[u8]) -> bool {
         let Ok(Revalidate { session, timeout_ms }) = Revalidate::read(data) else { return false };
         let valid = self.pipeline.sessions.touch(session, timeout_ms, now.monotonic_ms);
         if valid {
             self.pipeline.sessions.set_owner(session, Some(Owner::Learner(link.0)));
-            self.move_session(session, None);
         }
         let mut out = BytesMut::new();
         Revalidated { session, valid }.write_packet(&mut out);
@@ -225,7 +226,7 @@ impl Peer {
         let valid = self.pipeline.sessions.touch(session, timeout_ms, now.monotonic_ms);
         if valid {
             self.pipeline.sessions.set_owner(session, Some(Owner::Here));
-            self.move_session(session, Some(conn));
+            self.move_session(session, conn);
         }
         self.outbox.push(Output::SessionRenewed { conn, session, valid });
     }

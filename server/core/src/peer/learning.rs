@@ -155,7 +155,7 @@ impl Peer {
         let Some(conn) = self.renewals.remove(&session) else { return };
         if valid {
             self.pipeline.sessions.expect(session);
-            self.move_session(session, Some(conn));
+            self.move_session(session, conn);
         }
         self.outbox.push(Output::SessionRenewed { conn, session, valid });
     }

@@ -40,10 +40,10 @@ impl Peer {
         }
     }
 
-    /// The session is on another connection now, or on none of this server's: the one it was on ends.
-    pub(super) fn move_session(&mut self, session: SessionId, conn: Option<ConnId>) {
-        let old = self.pipeline.attach(session, conn);
-        if let Some(old) = old.filter(|old| Some(*old) != conn) {
+    /// The session is on another connection of this server now: the one it was on ends.
+    pub(super) fn move_session(&mut self, session: SessionId, conn: ConnId) {
+        let old = self.pipeline.attach(session, Some(conn));
+        if let Some(old) = old.filter(|old| *old != conn) {
             self.outbox.push(Output::CloseConnection { conn: old, session });
         }
     }
@@ -52,7 +52,7 @@ impl Peer {
     pub(super) fn renew_local(&mut self, now: Now, conn: ConnId, session: SessionId, timeout_ms: i32) -> bool {
         let valid = self.pipeline.local_sessions.touch(session, timeout_ms, now.monotonic_ms);
         if valid {
-            self.move_session(session, Some(conn));
+            self.move_session(session, conn);
             self.outbox.push(Output::SessionRenewed { conn, session, valid });
         }
         valid

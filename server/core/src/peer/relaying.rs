@@ -146,8 +146,6 @@ impl Peer {
         if valid {
             // Without room it is heard of when its observer tells of it.
             let _has_room = self.touches.add(session, relayed.timeout_ms);
-            // Its client is not here any more, if it was.
-            self.move_session(session, None);
         }
         let mut out = BytesMut::new();
         Revalidated { session, valid }.write_packet(&mut out);
