@@ -80,6 +80,7 @@ final class Caches {
 
     private void curatorCache() throws Exception {
         other.create().creatingParentsIfNeeded().forPath("/ccache/a/b", new byte[] {1});
+        Main.catchUp(client);
         BlockingQueue<String> events = new LinkedBlockingQueue<>();
         try (CuratorCache cache = CuratorCache.build(client, "/ccache")) {
             java.util.concurrent.CountDownLatch loaded = new java.util.concurrent.CountDownLatch(1);

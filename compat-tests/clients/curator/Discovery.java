@@ -42,6 +42,7 @@ final class Discovery {
             ServiceInstance<Void> first = instance(1);
             mine.registerService(first);
             mine.registerService(instance(2));
+            Main.catchUp(other);
             Checks.equal(Set.of(1, 2), ports(theirs.queryForInstances("greeter")));
             Checks.equal(Set.of("greeter"), Set.copyOf(theirs.queryForNames()));
             try (ServiceCache<Void> cache = theirs.serviceCacheBuilder().name("greeter").build();

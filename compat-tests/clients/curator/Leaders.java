@@ -30,6 +30,7 @@ final class Leaders {
         Checks.isTrue("first leads", first.await(30, TimeUnit.SECONDS));
         second.start();
         Checks.eventually("participants", 2, () -> first.getParticipants().size());
+        Main.catchUp(other);
         Checks.equal("leader as the second sees it", "first", second.getLeader().getId());
         first.close();
         Checks.isTrue("second leads", second.await(30, TimeUnit.SECONDS));

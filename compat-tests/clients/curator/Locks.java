@@ -114,6 +114,7 @@ final class Locks {
     private void barrier() throws Exception {
         DistributedBarrier barrier = new DistributedBarrier(client, "/barrier");
         barrier.setBarrier();
+        Main.catchUp(other);
         Future<Boolean> waiting = pool.submit(() -> new DistributedBarrier(other, "/barrier").waitOnBarrier(SECONDS, TimeUnit.SECONDS));
         Checks.equal("is open", false, waiting.isDone());
         barrier.removeBarrier();

@@ -1,3 +1,5 @@
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.CuratorFrameworkFactory;
 import org.apache.curator.retry.RetryForever;
@@ -19,8 +21,15 @@ public final class Main {
         CuratorFramework client = CuratorFrameworkFactory.builder().connectString(connect)
             .sessionTimeoutMs(20_000).connectionTimeoutMs(10_000).retryPolicy(new RetryForever(100)).build();
         client.start();
-        Checks.isTrue("connected", client.blockUntilConnected(30, java.util.concurrent.TimeUnit.SECONDS));
+        Checks.isTrue("connected", client.blockUntilConnected(30, TimeUnit.SECONDS));
         return client;
+    }
+
+    /** What others have written before is there for this client, whichever members of an ensemble they are with. */
+    static void catchUp(CuratorFramework client) throws Exception {
+        CountDownLatch done = new CountDownLatch(1);
+        client.sync().inBackground((c, event) -> done.countDown()).forPath("/");
+        Checks.isTrue("synced", done.await(30, TimeUnit.SECONDS));
     }
 
     public static void main(String[] args) throws Exception {

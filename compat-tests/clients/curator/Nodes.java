@@ -33,6 +33,7 @@ final class Nodes {
         try (PersistentNode node = new PersistentNode(client, CreateMode.EPHEMERAL, false, "/pnode", new byte[] {1})) {
             node.start();
             Checks.isTrue("made", node.waitForInitialCreate(30, TimeUnit.SECONDS));
+            Main.catchUp(other);
             long czxid = other.checkExists().forPath("/pnode").getCzxid();
             other.delete().forPath("/pnode");
             Checks.eventually("made again", true, () -> other.checkExists().forPath("/pnode").getCzxid() > czxid);
@@ -46,6 +47,7 @@ final class Nodes {
         try (PersistentTtlNode node = new PersistentTtlNode(client, "/ttlnode", 1_000, new byte[] {1})) {
             node.start();
             Checks.isTrue("made", node.waitForInitialCreate(30, TimeUnit.SECONDS));
+            Main.catchUp(other);
             long czxid = other.checkExists().forPath("/ttlnode").getCzxid();
             // Touched through a child of its own: longer than the TTL, the same node must be there.
             Checks.eventually("touched", true, () -> other.checkExists().forPath("/ttlnode").getPzxid() > czxid + 1);
@@ -69,6 +71,7 @@ final class Nodes {
         ModelSpec<String> spec = ModelSpec.builder(ZPath.parse("/modeled"), JacksonModelSerializer.build(String.class)).build();
         ModeledFramework<String> mine = ModeledFramework.wrap(AsyncCuratorFramework.wrap(client), spec);
         mine.set("value").toCompletableFuture().get(30, TimeUnit.SECONDS);
+        Main.catchUp(other);
         ModeledFramework<String> theirs = ModeledFramework.wrap(AsyncCuratorFramework.wrap(other), spec);
         Checks.equal("value", theirs.read().toCompletableFuture().get(30, TimeUnit.SECONDS));
     }

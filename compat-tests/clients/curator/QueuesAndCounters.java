@@ -124,6 +124,7 @@ final class QueuesAndCounters {
             in.put("early", 3);
             in.put("first", -5);
             Checks.isTrue("flushed", in.flushPuts(30, TimeUnit.SECONDS));
+            Main.catchUp(other);
             out.start();
             Checks.equal(List.of("first", "early", "late"), sink.take(3));
         }
@@ -147,6 +148,7 @@ final class QueuesAndCounters {
         SimpleDistributedQueue out = new SimpleDistributedQueue(other, "/simple");
         in.offer(new byte[] {1});
         in.offer(new byte[] {2});
+        Main.catchUp(other);
         Checks.equal((byte) 1, out.peek()[0]);
         Checks.equal((byte) 1, out.take()[0]);
         Checks.equal((byte) 2, out.poll(10, TimeUnit.SECONDS)[0]);
@@ -185,6 +187,7 @@ final class QueuesAndCounters {
         for (Thread thread : threads) {
             thread.join();
         }
+        Main.catchUp(client);
         Checks.equal(100L, new DistributedAtomicLong(client, "/along", new RetryNTimes(10, 5)).get().postValue());
     }
 
@@ -193,6 +196,7 @@ final class QueuesAndCounters {
         Checks.isTrue("initialised", value.initialize(5));
         Checks.equal(false, value.compareAndSet(6, 7).succeeded());
         Checks.equal(true, value.compareAndSet(5, 7).succeeded());
+        Main.catchUp(other);
         Checks.equal(7, new DistributedAtomicInteger(other, "/aint", new RetryNTimes(10, 5)).get().postValue());
     }
 }

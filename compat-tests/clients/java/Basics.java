@@ -232,6 +232,7 @@ final class Basics {
             inside.exists("/a", true);
             Checks.equal("path", "/a", Clients.create(inside, "/a", "x"));
             inside.events.expect("NodeCreated /a");
+            zk.sync(root);
             Checks.equal("from outside", "x", Clients.text(zk.getData(root + "/a", false, null)));
             Checks.equal("children", List.of("a"), inside.getChildren("/", false));
             Checks.equal("path of the error", "/b",

@@ -111,6 +111,7 @@ final class Flow {
             for (int i = 0; i < clients; i++) {
                 Thread thread = new Thread(() -> {
                     try (Clients.Client own = Clients.open()) {
+                        own.sync(root);
                         for (int done = 0; done < increments;) {
                             Stat stat = new Stat();
                             int value = Integer.parseInt(Clients.text(own.getData(root, false, stat)));
@@ -132,6 +133,7 @@ final class Flow {
                 thread.join();
             }
             Checks.equal("clients with an error", 0, problems.get());
+            zk.sync(root);
             Checks.equal("counter", "" + clients * increments, Clients.text(zk.getData(root, false, null)));
         }
     }
@@ -158,10 +160,12 @@ final class Flow {
                 });
             }
             Checks.equal("distinct ids", count, ids.size());
+            zk.sync(root);
             Checks.equal("ephemerals", count, zk.getChildren(root, false).size());
             for (Future<Void> closed : pool.invokeAll(closing)) {
                 closed.get();
             }
+            zk.sync(root);
             Checks.equal("ephemerals after the close", 0, zk.getChildren(root, false).size());
         } finally {
             pool.shutdownNow();

@@ -11,6 +11,9 @@ import java.util.concurrent.ConcurrentHashMap;
 /** A local port in front of the server, whose connections can be cut while the server and its sessions stay. */
 final class Proxy implements Closeable {
 
+    /** Where all its connections go: of an ensemble, to one member. */
+    static final String MEMBER = Clients.CONNECT.split(",")[0];
+
     private final ServerSocket listener = new ServerSocket(0, 64, InetAddress.getLoopbackAddress());
     private final Set<Socket> sockets = ConcurrentHashMap.newKeySet();
     private volatile boolean open = true;
@@ -41,7 +44,7 @@ final class Proxy implements Closeable {
     }
 
     private void accept() throws IOException {
-        String[] server = Clients.CONNECT.split(",")[0].split(":");
+        String[] server = MEMBER.split(":");
         while (true) {
             Socket client = listener.accept();
             if (!open) {

@@ -92,11 +92,13 @@ final class Security {
             zk.create(root + "/a", null, acl(new ACL(Perms.ALL, ann)), CreateMode.PERSISTENT);
             Clients.refused(Code.NOAUTH, () -> zk.getData(root + "/a", false, null));
             other.addAuthInfo("digest", Clients.bytes("ann:wrong"));
+            other.sync(root);
             Clients.refused(Code.NOAUTH, () -> other.getData(root + "/a", false, null));
             other.addAuthInfo("digest", Clients.bytes("ann:one"));
             other.getData(root + "/a", false, null);
             // Who may read but not administer sees the digests of others masked.
             other.setACL(root + "/a", acl(new ACL(Perms.ALL, ann), new ACL(Perms.READ, Ids.ANYONE_ID_UNSAFE)), -1);
+            zk.sync(root);
             Checks.equal("masked", "ann:x", zk.getACL(root + "/a", new Stat()).get(0).getId().getId());
             Checks.equal("whole", ann, other.getACL(root + "/a", new Stat()).get(0).getId());
         }
@@ -149,10 +151,12 @@ final class Security {
             zk.create(path + "/none", null, only(0), CreateMode.PERSISTENT);
             Clients.refused(Code.NOAUTH, () -> zk.getData(path + "/none", false, null));
             root.addAuthInfo("digest", Clients.bytes("super:test"));
+            root.sync(path);
             root.getData(path + "/none", false, null);
             root.setData(path + "/none", Clients.bytes("x"), -1);
             Clients.create(root, path + "/none/child", "");
             root.setACL(path + "/none", Ids.OPEN_ACL_UNSAFE, -1);
+            zk.sync(path);
             zk.getData(path + "/none", false, null);
         }
     }

@@ -127,6 +127,7 @@ final class Transactions {
         Clients.create(zk, root + "/b", "");
         Clients.create(zk, root + "/c", "");
         try (Clients.Client other = Clients.open()) {
+            other.sync(root);
             other.exists(root + "/a", true);
             other.getData(root + "/b", true, null);
             other.getData(root + "/c", true, null);
