@@ -20,12 +20,19 @@ count() {
 }
 
 (cd "$suite" && go build -o "$work/program" .) || exit 1
-"$work/program" >"$work/out" 2>"$work/err"
-if tail -n 1 "$work/out" | grep -Eq '^[0-9]+ passed, [0-9]+ failed$'; then
-    count "$work/out"
-else
-    cat "$work/out" "$work/err"
-    bad "our program" "it ended early"
+# program COMMAND...: one of our programs, and its checks.
+program() {
+    "$@" >"$work/out" 2>"$work/err"
+    if tail -n 1 "$work/out" | grep -Eq '^[0-9]+ passed, [0-9]+ failed$'; then
+        count "$work/out"
+    else
+        cat "$work/out" "$work/err"
+        bad "our program" "it ended early"
+    fi
+}
+program "$work/program"
+if [ "${SERVER_MEMBERS:-1}" != 1 ]; then
+    SERVER_EXTRA_CONFIG=reconfigEnabled=true program "$clients/with-server.sh" "$SERVER_COMMAND" "$work/program" reconfig
 fi
 
 # go-zookeeper cannot read what `srvr` of ZooKeeper 3.9 says (the form of its date), and its tests wait for just that at
@@ -39,7 +46,7 @@ export ZOOKEEPER_BIN_PATH=$suite/fake-zookeeper ZK_VERSION=3.9.5
 names=$("$work/upstream" -test.list '^Test') || exit 1
 while read -r name reason; do
     case $name in '' | '#') continue ;; esac
-    # These start an ensemble by themselves, and are run where the suite has one.
+    # They start an ensemble by themselves, and are run where the suite has one.
     [ "${SERVER_MEMBERS:-1}" = 1 ] || [ "$reason" != 'needs three servers' ] || continue
     names=$(grep -vx "$name" <<<"$names")
     echo "skip $name: $reason"
