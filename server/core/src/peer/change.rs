@@ -120,6 +120,7 @@ impl Peer {
         }
         self.note_end_of_role(now, reason);
         self.serving = Serving::No;
+        self.changes_sides_at = None;
         self.pipeline.end_role(now, tree);
         self.renewals.clear();
         self.relayed.clear();

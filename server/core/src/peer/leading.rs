@@ -37,6 +37,10 @@ type Places = Vec<(Zxid, Range<usize>)>;
 impl Peer {
     /// Prepares requests and proposes what they became: one encoding is the log's record and the learners' packet.
     pub(super) fn propose(&mut self, now: Now, tree: &Tree, requests: impl IntoIterator<Item = WriteRequest>) {
+        if self.changes_sides_at.is_some() {
+            // Nothing is committed here any more; what is asked for now the next leader must be asked for.
+            return;
+        }
         let mut places = Vec::new();
         for request in requests {
             if !self.is_current(&request.origin) {
@@ -165,7 +169,7 @@ impl Peer {
     /// A learner's client wants something (`LearnerHandler#run`). False if it cannot be read.
     fn on_request(&mut self, now: Now, tree: &Tree, link: LearnerLink, packet: QuorumPacket) -> bool {
         let Some(Ok(request)) = packet.data.as_ref().map(ForwardedRequest::read) else { return false };
-        if self.draining {
+        if self.takes_no_more() {
             // Others would keep this server from ever coming to an end. The next leader is asked again.
             return true;
         }

@@ -8,7 +8,7 @@ use rookeeper_protocol::txn::{LogEntry, Txn};
 use rookeeper_protocol::types::{ErrorCode, OpCode, ServerId, Zxid};
 
 use super::output::Output;
-use super::{Peer, Role};
+use super::{Peer, Role, Serving};
 use crate::ensemble::{Activation, EnsembleConfig, ReconfigError, reconfigured};
 use crate::pipeline::{Now, WriteRequest};
 use crate::tree::Tree;
@@ -66,7 +66,9 @@ impl Peer {
     pub(super) fn activate_reconfiguration(&mut self, now: Now, tree: &Tree, zxid: Zxid, designated: ServerId) {
         let Some(activation) = self.activate_members(Some(designated)) else { return };
         self.election.on_designated(designated, zxid);
-        if activation.is_major() {
+        if activation.is_major() && self.serving == Serving::Yes {
+            self.changes_sides_at = Some(zxid);
+        } else if activation.is_major() {
             self.change_sides(now, tree);
         } else if let Role::Leading(leader) = &mut self.role {
             // What waited for both lists may wait for nothing any more.

@@ -104,6 +104,9 @@ pub struct Peer {
     serving: Serving,
     /// When the server becomes read-only, in monotonic milliseconds, if it looks for a leader until then.
     read_only_from_ms: Option<i64>,
+    /// A reconfiguration has named another leader or another part for this server, which takes it once that is applied:
+    /// the client that asked for it hears of it before.
+    changes_sides_at: Option<Zxid>,
     /// The server was told to stop: what is under way is still answered.
     draining: bool,
     durability: Durability,
@@ -155,6 +158,7 @@ impl Peer {
             pipeline,
             serving: Serving::No,
             read_only_from_ms: None,
+            changes_sides_at: None,
             draining: false,
             durability: Durability::default(),
             outbox: Outbox::default(),
@@ -394,7 +398,7 @@ impl Peer {
     /// Clients of this server, or the server itself, want something changed. Requests must come in the order in which
     /// each client sent them.
     pub fn submit(&mut self, now: Now, tree: &Tree, requests: impl IntoIterator<Item = WriteRequest>) {
-        if !self.serves_sessions() || self.draining {
+        if !self.serves_sessions() || self.takes_no_more() {
             return;
         }
         match self.role {
@@ -445,8 +449,17 @@ impl Peer {
             self.begin_to_serve(now, tree);
             self.carry_out(now, tree);
         }
+        if self.changes_sides_at.is_some_and(|zxid| zxid <= tree.last_zxid()) {
+            self.change_sides(now, tree);
+            self.carry_out(now, tree);
+        }
         self.stop_if_drained(now, tree);
         more
+    }
+
+    /// Whether only what is under way is still answered: the role is about to end.
+    fn takes_no_more(&self) -> bool {
+        self.draining || self.changes_sides_at.is_some()
     }
 
     fn on_timeout(&mut self, now: Now, lent: &Lent<'_>) {

@@ -100,6 +100,21 @@ fn a_leader_that_is_removed_hands_over() {
     cluster.assert_equal();
 }
 
+/// Java's leader stays until the next look at its followers, and so does its client.
+#[test]
+fn whoever_removes_its_own_server_is_answered() {
+    for (seed, leads) in [(37, true), (38, false)] {
+        let mut cluster = cluster(seed);
+        let leader = cluster.leader().unwrap();
+        let removed = if leads { leader } else { 1 + leader % 3 };
+        let (conn, _) = cluster.connect(removed, 10_000);
+        assert_eq!(cluster.call(removed, conn, 1, &reconfig(None, Some(&removed.to_string()))), Some(0), "{leads}");
+        cluster.settle();
+        assert!(!shown(&cluster, cluster.leader().unwrap()).contains(&member(removed)));
+        cluster.assert_equal();
+    }
+}
+
 #[test]
 fn an_observer_becomes_a_voter() {
     let mut cluster = cluster(34);
