@@ -126,7 +126,7 @@ def main():
         sizes.seconds = args.seconds
     kinds = {
         "java": Kind("java", shlex.split(args.java), {"ZK_SERVER_HEAP": str(args.heap), "ZK_LOG_LEVEL": "ERROR"}),
-        "ours": Kind("ours", shlex.split(args.ours), {"RUST_LOG": "warn"}),
+        "ours": Kind("ours", shlex.split(args.ours), {"ROOKEEPER_LOG": "warn"}),
     }
     result = {"machine": machine() | {"file_system": kind}, "quick": args.quick, "sizes": vars(sizes), "measured": []}
     failures = []

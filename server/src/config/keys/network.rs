@@ -19,7 +19,7 @@ const NO_NETTY: &str = "connections are not served by Netty here";
 const NO_ADMIN_SERVER: &str = "there is no AdminServer on an HTTP port yet; the four-letter words \
      tell the same";
 
-const NO_LOG4J: &str = "there is no log4j here; the environment variable RUST_LOG sets what is \
+const NO_LOG4J: &str = "there is no log4j here; the environment variable ROOKEEPER_LOG sets what is \
      logged";
 
 const NODELAY: Status = Status::Accepted("packets between servers are never held back here");
