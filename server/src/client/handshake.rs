@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use rookeeper_core::client::{Refusal, refusal};
 use rookeeper_core::peer::Input;
-use rookeeper_core::session::password_matches;
+use rookeeper_core::session::{LocalSessions, password_matches};
 use rookeeper_protocol::client::{ConnectRequest, Frame};
 use rookeeper_protocol::jute::Reader;
 use rookeeper_protocol::types::SessionId;
@@ -30,9 +30,15 @@ pub(super) fn connect(
         Refused
     })?;
     let now = shared.clock.now();
-    let kind = if request.session_id == SessionId::NONE { Handshake::New } else { Handshake::Renew };
+    let limits = &shared.config.ensemble.limits;
+    let kind = match request.session_id == SessionId::NONE {
+        // A server alone knows no local sessions, whatever zoo.cfg says (`SessionTrackerImpl`).
+        true if shared.is_member() && limits.local_sessions != LocalSessions::Disabled => Handshake::NewLocal,
+        true => Handshake::New,
+        false => Handshake::Renew,
+    };
     let admitted = throttle.admits(kind, now.monotonic_ms);
-    shared.stats.throttle_asked(throttle.deficit(), throttle.drop_chance());
+    shared.stats.throttle_asked(admitted.then(|| throttle.deficit()), throttle.drop_chance());
     if !admitted {
         shared.stats.connections_rejected.fetch_add(1, Ordering::Relaxed);
         tracing::warn!("refusing {}: the limit on new sessions is reached (connection_throttle_tokens)", handle.remote);
@@ -63,7 +69,7 @@ pub(super) fn connect(
     let timeout_ms = machine.pipeline().rules().clamp_timeout(request.timeout_ms);
     handle.timeout_ms.store(timeout_ms, Ordering::Relaxed);
     handle.heard_ms.store(now.monotonic_ms, Ordering::Relaxed);
-    if kind == Handshake::New {
+    if kind != Handshake::Renew {
         let session = machine.begin_session(now, timeout_ms, handle.id);
         let request = {
             let mut state = handle.state.lock();

@@ -172,7 +172,7 @@ pub struct ConnectionThrottle {
     pub drop_increase: f64,
     /// Fall of the dropping probability.
     pub drop_decrease: f64,
-    /// Share of tokens above which it falls.
+    /// Share of tokens that may be missing while it falls.
     pub decrease_ratio: f64,
     /// Tokens per kind of session; nothing: each takes one.
     pub weights: Option<SessionWeights>,

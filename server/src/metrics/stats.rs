@@ -182,9 +182,11 @@ impl ServerStats {
         }
     }
 
-    /// The throttle of new sessions was asked, and lacks so many tokens.
-    pub(crate) fn throttle_asked(&self, deficit: i32, drop_chance: f64) {
-        self.token_deficit.add(i64::from(deficit));
+    /// The throttle of new sessions was asked. What it lacks counts for those that it lets through.
+    pub(crate) fn throttle_asked(&self, deficit: Option<i32>, drop_chance: f64) {
+        if let Some(deficit) = deficit {
+            self.token_deficit.add(i64::from(deficit));
+        }
         self.drop_chance.store(drop_chance.to_bits(), Relaxed);
     }
 

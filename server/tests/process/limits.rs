@@ -159,6 +159,40 @@ fn new_sessions_have_a_rate() {
 }
 
 #[test]
+fn sessions_cost_by_what_they_are() {
+    let folder = Folder::new();
+    // Ten tokens of a new session's weight, and a minute until the next ones.
+    let keys = [
+        ("connection_throttle_tokens", "2"),
+        ("connection_throttle_fill_time", "60000"),
+        ("connection_throttle_weight_enabled", "true"),
+        ("connection_throttle_global_session_weight", "5"),
+        ("connection_throttle_renew_session_weight", "2"),
+    ];
+    let server = Server::start(&folder, &keys);
+    let first = Client::connect(server.address).unwrap();
+    for _ in 0..2 {
+        assert_eq!(first.resume(server.address).unwrap().session, first.session);
+    }
+    // One is left.
+    assert!(is_refused(&server));
+    assert!(first.resume(server.address).is_err());
+}
+
+#[test]
+fn slow_flushes_are_told() {
+    let folder = Folder::new();
+    // Each one is.
+    let server = Server::start(&folder, &[("fsync.warningthresholdms", "0")]);
+    Client::connect(server.address).unwrap().create("/a", b"");
+    assert!(server.process.line("flushing the transaction log took").is_some());
+    server.kill();
+    let server = Server::start(&folder, &[("fsync.warningthresholdms", "600000")]);
+    Client::connect(server.address).unwrap().create("/b", b"");
+    assert!(!server.process.logged().contains("flushing the transaction log took"));
+}
+
+#[test]
 fn requests_have_a_length() {
     let folder = Folder::new();
     let server = Server::start(&folder, &[("jute.maxbuffer", "5000")]);

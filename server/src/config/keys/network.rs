@@ -103,7 +103,7 @@ pub(super) static KEYS: &[Key] = &[
         "connection_throttle_decrease_ratio",
         Kind::StrictReal,
         "0",
-        "Share of tokens above which it falls",
+        "Share of tokens that may be missing while it falls",
         Honoured,
     ),
     property(
