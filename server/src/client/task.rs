@@ -398,8 +398,7 @@ impl Task {
 /// Whether so many requests are in work that connections with requests in work are read no further
 /// (`globalOutstandingLimit`).
 fn over_limit(shared: &Shared) -> bool {
-    let limit = usize::try_from(shared.config.global_outstanding_limit).unwrap_or(0);
-    shared.in_flight.load(Ordering::Relaxed) > limit
+    shared.in_flight.load(Ordering::Relaxed) > shared.outstanding_limit.load(Ordering::Relaxed)
         || shared.in_flight_bytes.load(Ordering::Relaxed) > IN_FLIGHT_BYTES_MAX
 }
 

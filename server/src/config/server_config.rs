@@ -64,7 +64,7 @@ pub struct ServerConfig {
     /// snapshot, other servers). At least 1024.
     pub jute_max_buffer_extra: u32,
     /// `globalOutstandingLimit`: requests in work above which connections with requests in work
-    /// are read no further.
+    /// are read no further. Servers that vote share it.
     pub global_outstanding_limit: i32,
     /// `largeRequestMaxBytes` and `largeRequestThreshold`.
     pub large_requests: LargeRequests,

@@ -60,10 +60,12 @@ impl MemberThread {
                 }
             }
             Output::Serve => {
+                self.shared.part_changed();
                 self.shared.begin_to_serve();
                 tracing::info!("clients are served from now on");
             }
             Output::ServeReadOnly => {
+                self.shared.part_changed();
                 self.shared.begin_to_serve();
                 tracing::warn!(
                     "no quorum can be found: clients that can do with that are served, and nothing is written"
@@ -100,6 +102,7 @@ impl MemberThread {
             self.sockets.addresses.activate(active);
             self.mover.follow();
         }
+        self.shared.part_changed();
         if let Some(address) = &activation.client_address {
             self.shared.client_address.send_replace(Some(address.clone()));
         }

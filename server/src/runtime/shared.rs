@@ -9,6 +9,7 @@ use rookeeper_core::client::ConnectionRules;
 use rookeeper_core::pipeline::{Notice, WriteRequest};
 use rookeeper_core::tree::Tree;
 use rookeeper_core::watch::WatchTable;
+use rookeeper_protocol::peer::PeerState;
 use rookeeper_protocol::types::HostPort;
 use tokio::sync::{Notify, watch};
 
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) in_flight: AtomicUsize,
     /// Bytes of these requests.
     pub(crate) in_flight_bytes: AtomicUsize,
+    /// Requests in work above which connections with requests in work are read no further.
+    pub(crate) outstanding_limit: AtomicUsize,
     /// Bytes of replies and events that clients have not taken, where they are many.
     pub(crate) unsent_bytes: AtomicI64,
     /// Bytes of large requests that are being received or served.
@@ -97,6 +100,7 @@ impl Shared {
             stats.digest_mismatches.fetch_add(mismatch.count, Ordering::Relaxed);
         }
         let inbox = if machine.member().is_some() { Inbox::for_task() } else { Inbox::for_thread() };
+        let outstanding_limit = AtomicUsize::new(outstanding_limit(&config, &machine));
         Self {
             config,
             clock,
@@ -109,6 +113,7 @@ impl Shared {
             stats,
             in_flight: AtomicUsize::new(0),
             in_flight_bytes: AtomicUsize::new(0),
+            outstanding_limit,
             unsent_bytes: AtomicI64::new(0),
             large_request_bytes: AtomicI64::new(0),
             failure: Mutex::new(None),
@@ -144,6 +149,12 @@ impl Shared {
         // Wrapping, so that a difference may be negative.
         self.in_flight.fetch_add(now.0.wrapping_sub(before.0), Ordering::Relaxed);
         self.in_flight_bytes.fetch_add(now.1.wrapping_sub(before.1), Ordering::Relaxed);
+    }
+
+    /// A member's part has changed, or the list of members: the limit on requests in work with it.
+    pub(crate) fn part_changed(&self) {
+        let limit = outstanding_limit(&self.config, &self.machine.lock());
+        self.outstanding_limit.store(limit, Ordering::Relaxed);
     }
 
     /// So many transactions were flushed.
@@ -231,10 +242,32 @@ impl Shared {
     }
 }
 
+/// `globalOutstandingLimit`. Servers that vote share it, since the leader has the requests of all of them
+/// (`LeaderZooKeeperServer#getGlobalOutstandingLimit`, `FollowerZooKeeperServer`).
+fn outstanding_limit(config: &ServerConfig, machine: &Machine) -> usize {
+    let limit = usize::try_from(config.global_outstanding_limit).unwrap_or(0);
+    let sharing = machine
+        .member()
+        .filter(|peer| !peer.is_read_only() && matches!(peer.peer_state(), PeerState::Leading | PeerState::Following));
+    limit / sharing.map_or(1, |peer| sharers(peer.quorum_size()))
+}
+
+/// Followers of an ensemble with so many voters.
+fn sharers(voters: usize) -> usize {
+    if voters > 2 { voters - 1 } else { 1 }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::sharers;
     use crate::runtime::testing::idle_server;
+
+    #[test]
+    fn followers_share_the_limit_on_requests() {
+        // The numbers of servers that vote, and what Java divides by.
+        assert_eq!([0, 1, 2, 3, 4, 5].map(sharers), [1, 1, 1, 2, 3, 4]);
+    }
 
     #[test]
     fn a_server_does_not_outlive_a_thread_that_it_needs() {

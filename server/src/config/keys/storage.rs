@@ -116,7 +116,7 @@ pub(super) static KEYS: &[Key] = &[
         "globalOutstandingLimit",
         Kind::Int,
         "1000",
-        "Requests in work before connections are read no further",
+        "Requests in work before connections are read no further; of three voters or more each has this divided by their number less one",
         Honoured,
     ),
     property(
