@@ -16,7 +16,7 @@ pub(super) fn client_address(reader: &mut Reader, source: &Source<'_>, ensemble:
     let ipv4_only = reader.switch("java.net.preferIPv4Stack");
     let path = match source {
         Source::CommandLine(line) => return ListenAddress::any(None, line.client_port, ipv4_only),
-        Source::File { path, .. } => path,
+        Source::File { path } => path,
     };
     let from_keys = from_keys(reader, ipv4_only);
     let own_key = || ensemble.my_id.map(|id| format!("server.{id}")).unwrap_or_default();

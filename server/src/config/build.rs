@@ -24,8 +24,8 @@ pub(super) struct CommandLine {
 
 /// Where the keys of zoo.cfg come from.
 pub(super) enum Source<'a> {
-    /// A file and its text.
-    File { path: &'a Path, text: String },
+    /// A file.
+    File { path: &'a Path },
     /// Words of the command line, or nothing at all.
     CommandLine(CommandLine),
 }
@@ -56,14 +56,11 @@ pub(super) fn from_reader(reader: &mut Reader, source: &Source<'_>) -> ServerCon
     let client_address = address::client_address(reader, source, &ensemble);
     let (tick_time_ms, min_session_timeout_ms, max_session_timeout_ms) = timeouts(reader, source);
     let jute_max_buffer = jute_max_buffer(reader);
+    check_snap_retain_count(reader);
     ServerConfig {
         file: match source {
-            Source::File { path, .. } => Some(path.to_path_buf()),
+            Source::File { path } => Some(path.to_path_buf()),
             Source::CommandLine(_) => None,
-        },
-        initial_config: match source {
-            Source::File { text, .. } => text.clone(),
-            Source::CommandLine(_) => String::new(),
         },
         notes: Vec::new(),
         data_dir,
@@ -97,8 +94,6 @@ pub(super) fn from_reader(reader: &mut Reader, source: &Source<'_>) -> ServerCon
         force_sync: !reader.is("forceSync", "no"),
         fsync_warning_threshold_ms: unsigned(reader.number("fsync.warningthresholdms")).unwrap_or(0),
         group_commit: group_commit(reader),
-        autopurge_snap_retain_count: snap_retain_count(reader),
-        autopurge_purge_interval_h: reader.positive("autopurge.purgeInterval"),
         extended_types_enabled: reader.switch("extendedTypesEnabled"),
         emulate_353_ttl_nodes: reader.switch("emulate353TTLNodes"),
         digest_enabled: reader.switch("digest.enabled"),
@@ -124,7 +119,7 @@ fn unsigned(number: Option<i64>) -> Option<u64> {
 fn directories(reader: &mut Reader, source: &Source<'_>) -> (PathBuf, PathBuf) {
     let (path, given) = match source {
         Source::CommandLine(line) => return (line.data_dir.clone(), line.data_dir.clone()),
-        Source::File { path, .. } => (path, reader.given("dataDir")),
+        Source::File { path } => (path, reader.given("dataDir")),
     };
     if given.is_none() {
         let text = "is not set; name the directory for the data".to_owned();
@@ -236,15 +231,13 @@ fn snap_count(reader: &mut Reader) -> u32 {
     count.max(2)
 }
 
-/// `QuorumPeerConfig`: a purge never leaves less than 3.
-fn snap_retain_count(reader: &mut Reader) -> u32 {
+/// `QuorumPeerConfig`: a purge never leaves less than 3. Nothing is purged here, but who wrote it should hear of it.
+fn check_snap_retain_count(reader: &mut Reader) {
+    const NAME: &str = "autopurge.snapRetainCount";
     const LEAST: u32 = 3;
-    let count = reader.positive("autopurge.snapRetainCount").unwrap_or(0);
-    if count < LEAST {
-        let text = format!("must be at least {LEAST}; it is taken as {LEAST}, as Apache ZooKeeper does");
-        reader.warn("autopurge.snapRetainCount", text);
+    if reader.positive(NAME).unwrap_or(0) < LEAST {
+        reader.warn(NAME, format!("must be at least {LEAST}; it is taken as {LEAST}, as Apache ZooKeeper does"));
     }
-    count.max(LEAST)
 }
 
 fn group_commit(reader: &Reader) -> GroupCommit {

@@ -26,8 +26,7 @@ pub fn from_file(path: &Path, flags: &JvmFlags) -> Result<ServerConfig, ConfigEr
         .map_err(|bad| Problem::new(Some(Origin::line(path, bad.line)), None, bad.to_string()))?;
     let mut settings = Settings::new(flags);
     settings.add_file(path, entries);
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    build::build(settings, Source::File { path, text })
+    build::build(settings, Source::File { path })
 }
 
 /// Reads `port dataDir [tickTime] [maxClientCnxns]`. As in Java, maxClientCnxns is 0 here when it

@@ -21,12 +21,10 @@ pub(super) fn read(reader: &mut Reader, source: &Source<'_>, data_dir: &Path) ->
         members: EnsembleConfig::default(),
         next_members: None,
         distributed: false,
-        role: Role::Participant,
-        client_address_from_file: true,
         dynamic_config_file: reader.given("dynamicConfigFile").map(PathBuf::from),
         limits: limits::read(reader, multi_address),
     };
-    let Source::File { path, .. } = source else {
+    let Source::File { path } = source else {
         return ensemble;
     };
     match read_members(reader, path, ensemble.dynamic_config_file.as_deref(), multi_address) {
@@ -40,9 +38,8 @@ pub(super) fn read(reader: &mut Reader, source: &Source<'_>, data_dir: &Path) ->
         }
     }
     ensemble.my_id = read_my_id(reader, data_dir);
-    ensemble.client_address_from_file = ensemble.own_client().is_none();
     ensemble.distributed = count(reader, &ensemble.members);
-    ensemble.role = role(reader, &ensemble);
+    check_role(reader, &ensemble);
     if ensemble.distributed {
         check_distributed(reader, path, &ensemble);
     }
@@ -150,7 +147,7 @@ fn count(reader: &mut Reader, members: &EnsembleConfig) -> bool {
 }
 
 /// The list of servers has the last word on who votes.
-fn role(reader: &mut Reader, ensemble: &EnsembleSettings) -> Role {
+fn check_role(reader: &mut Reader, ensemble: &EnsembleSettings) {
     let own = ensemble.my_id.and_then(|id| ensemble.members.members.get(&id));
     let listed = own.map_or(Role::Participant, |server| server.role);
     let written = reader.text("peerType");
@@ -162,7 +159,6 @@ fn role(reader: &mut Reader, ensemble: &EnsembleSettings) -> Role {
             reader.refuse("peerType", text);
         }
     }
-    listed
 }
 
 /// `QuorumPeerConfig.checkValidity`.

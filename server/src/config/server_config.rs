@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use rookeeper_core::acl::DigestAlgorithm;
-use rookeeper_core::ensemble::{EnsembleConfig, Role};
+use rookeeper_core::ensemble::EnsembleConfig;
 use rookeeper_protocol::types::{HostPort, ServerId};
 
 use super::error::ConfigNote;
@@ -19,8 +19,6 @@ use super::limits::EnsembleLimits;
 pub struct ServerConfig {
     /// zoo.cfg as it was named, when there is one.
     pub file: Option<PathBuf>,
-    /// Text of zoo.cfg; bytes that are no UTF-8 are replaced. Empty without a file.
-    pub initial_config: String,
     /// Lines that the log should show at the start.
     pub notes: Vec<ConfigNote>,
 
@@ -83,10 +81,6 @@ pub struct ServerConfig {
     pub fsync_warning_threshold_ms: u64,
     /// `flushDelay`, `maxWriteQueuePollTime` and `maxBatchSize`.
     pub group_commit: GroupCommit,
-    /// `autopurge.snapRetainCount`: snapshots that a purge leaves, at least 3.
-    pub autopurge_snap_retain_count: u32,
-    /// `autopurge.purgeInterval`, hours; nothing: no purge.
-    pub autopurge_purge_interval_h: Option<u32>,
 
     /// `extendedTypesEnabled`: TTL znodes are allowed.
     pub extended_types_enabled: bool,
@@ -257,10 +251,6 @@ pub struct EnsembleSettings {
     pub next_members: Option<EnsembleConfig>,
     /// Several servers, or one that insists (`standaloneEnabled=false`).
     pub distributed: bool,
-    /// This server's role in the list.
-    pub role: Role,
-    /// The client address came from `clientPort`, so that it is not part of the list.
-    pub client_address_from_file: bool,
     /// `dynamicConfigFile`.
     pub dynamic_config_file: Option<PathBuf>,
     /// What else matters among several servers.

@@ -88,7 +88,10 @@ fn recorded() -> BTreeMap<String, Option<Values>> {
         let mut values = defaults.clone().unwrap_or_default();
         for line in lines.lines() {
             let (key, value) = line.split_once('=').unwrap();
-            values.insert(key.to_owned(), value.to_owned());
+            // Here nothing is purged.
+            if !["SnapRetainCount", "PurgeInterval"].contains(&key) {
+                values.insert(key.to_owned(), value.to_owned());
+            }
         }
         defaults.get_or_insert_with(|| values.clone());
         cases.insert(name.to_owned(), Some(values));
@@ -120,8 +123,7 @@ fn ours(path: &Path) -> (Header, Result<Values, Vec<String>>) {
     settings.add_file(path, entries);
     settings.screen();
     let mut reader = Reader::new(settings);
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let config = from_reader(&mut reader, &Source::File { path, text });
+    let config = from_reader(&mut reader, &Source::File { path });
     let problems: Vec<_> = reader.settings.problems.iter().map(ToString::to_string).collect();
     let values = if problems.is_empty() { Ok(dump(&config)) } else { Err(problems) };
     (header, values)
@@ -133,7 +135,8 @@ fn dump(config: &ServerConfig) -> Values {
     let blue = &config.connection_throttle;
     let large = &config.large_requests;
     let requests = &config.request_throttle;
-    let role = match config.ensemble.role {
+    let own = config.ensemble.my_id.and_then(|id| config.ensemble.members.members.get(&id));
+    let role = match own.map_or(Role::Participant, |server| server.role) {
         Role::Participant => "PARTICIPANT",
         Role::Observer => "OBSERVER",
     };
@@ -147,8 +150,6 @@ fn dump(config: &ServerConfig) -> Values {
         ("MinSessionTimeout", config.min_session_timeout_ms.to_string()),
         ("MaxSessionTimeout", config.max_session_timeout_ms.to_string()),
         ("ClientPortListenBacklog", config.client_port_listen_backlog.to_string()),
-        ("SnapRetainCount", config.autopurge_snap_retain_count.to_string()),
-        ("PurgeInterval", config.autopurge_purge_interval_h.unwrap_or(0).to_string()),
         ("ServerId", config.ensemble.my_id.map_or(-1, |id| id.0).to_string()),
         ("PeerType", role.to_owned()),
         ("ReconfigEnabled", config.reconfig_enabled.to_string()),
