@@ -13,7 +13,7 @@ pub const EXIT_CODE_WRONG_CONFIG: i32 = 2;
 pub enum Origin {
     /// An environment variable holding JVM options.
     JvmFlags {
-        /// `SERVER_JVMFLAGS` or `JVMFLAGS`.
+        /// `SERVER_JVMFLAGS`, `JVMFLAGS` or `ZOO_DATADIR_AUTOCREATE_DISABLE`.
         variable: &'static str,
     },
     /// A word of the command line; the first one is 1.

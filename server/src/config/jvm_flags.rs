@@ -21,8 +21,11 @@ pub(super) struct Property {
     pub(super) origin: Origin,
 }
 
+/// With any text in it `zkServer.sh` puts a property in front of all others.
+const NO_AUTOCREATE: (&str, &str) = ("ZOO_DATADIR_AUTOCREATE_DISABLE", "zookeeper.datadir.autocreate");
+
 impl JvmFlags {
-    /// Reads `SERVER_JVMFLAGS` and `JVMFLAGS` of this process.
+    /// Reads `SERVER_JVMFLAGS`, `JVMFLAGS` and `ZOO_DATADIR_AUTOCREATE_DISABLE` of this process.
     pub fn from_env() -> Self {
         Self::read(|variable| std::env::var_os(variable).map(|text| text.to_string_lossy().into_owned()))
     }
@@ -30,6 +33,14 @@ impl JvmFlags {
     /// As [`JvmFlags::from_env`], from any other source of variables.
     pub fn read(variable: impl Fn(&'static str) -> Option<String>) -> Self {
         let mut flags = Self::default();
+        let (name, property) = NO_AUTOCREATE;
+        if variable(name).is_some_and(|text| !text.is_empty()) {
+            flags.properties.push(Property {
+                name: property.to_owned(),
+                value: "false".to_owned(),
+                origin: Origin::JvmFlags { variable: name },
+            });
+        }
         for name in VARIABLES {
             flags.add(name, &variable(name).unwrap_or_default());
         }
@@ -61,7 +72,8 @@ mod tests {
     fn properties_and_other_words() {
         let flags = JvmFlags::read(|name| match name {
             "SERVER_JVMFLAGS" => Some("-Xmx1g\n-Dzookeeper.snapCount=5  -Da".to_owned()),
-            _ => Some(" -Dx==y -ea -D".to_owned()),
+            "JVMFLAGS" => Some(" -Dx==y -ea -D".to_owned()),
+            _ => None,
         });
         let properties: Vec<_> =
             flags.properties.iter().map(|p| (p.name.as_str(), p.value.as_str(), p.origin.to_string())).collect();
@@ -74,5 +86,20 @@ mod tests {
             ]
         );
         assert_eq!(flags.other_words, ["-Xmx1g", "-ea", "-D"]);
+    }
+
+    #[test]
+    fn the_variable_of_the_start_script_counts_less_than_options() {
+        let read = |text: &'static str| {
+            JvmFlags::read(move |name| match name {
+                "ZOO_DATADIR_AUTOCREATE_DISABLE" => Some(text.to_owned()),
+                "JVMFLAGS" => Some("-Dzookeeper.datadir.autocreate=true".to_owned()),
+                _ => None,
+            })
+        };
+        let values = |flags: &JvmFlags| flags.properties.iter().map(|p| p.value.clone()).collect::<Vec<_>>();
+        assert_eq!(values(&read("1")), ["false", "true"]);
+        assert_eq!(values(&read("")), ["true"]);
+        assert_eq!(read("1").properties[0].origin.to_string(), "environment variable ZOO_DATADIR_AUTOCREATE_DISABLE");
     }
 }

@@ -43,6 +43,7 @@ impl Process {
         let mut child = command
             .env_remove("SERVER_JVMFLAGS")
             .env_remove("JVMFLAGS")
+            .env_remove("ZOO_DATADIR_AUTOCREATE_DISABLE")
             .env_remove("ROOKEEPER_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
