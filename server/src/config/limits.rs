@@ -1,5 +1,6 @@
 //! Limits and switches of a server among others.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use rookeeper_core::session::LocalSessions;
@@ -28,8 +29,9 @@ pub struct EnsembleLimits {
     pub force_snapshot_sync: bool,
     /// `cnxTimeout`: connecting to an election port.
     pub cnx_timeout: Duration,
-    /// `quorumCnxnTimeoutMs`: an election connection that is silent for longer ends; nothing: it may be silent.
-    pub quorum_cnxn_timeout: Option<Duration>,
+    /// `quorumCnxnTimeoutMs`: how long whoever calls the election port may take to say who it is; `syncLimit` as a time
+    /// where it is not given.
+    pub quorum_cnxn_timeout: Duration,
     /// `electionPortBindRetry`: tries to listen on the ports between servers; 0: for ever.
     pub bind_tries: u32,
     /// `fastleader.minNotificationInterval`, ms.
@@ -56,8 +58,9 @@ pub struct EnsembleLimits {
     pub epoch_wait_ms_max: Option<i64>,
     /// `localSessionsEnabled` and `localSessionsUpgradingEnabled`.
     pub local_sessions: LocalSessions,
-    /// `quorumListenOnAllIPs`.
-    pub listen_on_all_ips: bool,
+    /// `quorumListenOnAllIPs`: every address is listened on, of IPv4 alone with `java.net.preferIPv4Stack`; nothing: those
+    /// of the list.
+    pub listen_on: Option<IpAddr>,
     /// `multiAddress.enabled`.
     pub multi_address: bool,
     /// `standaloneEnabled`.
@@ -79,7 +82,7 @@ pub(super) fn read(reader: &mut Reader, multi_address: bool) -> EnsembleLimits {
         snapshot_size_permille: (factor >= 0.0).then_some((factor * 1000.0) as u32),
         force_snapshot_sync: reader.switch("forceSnapshotSync"),
         cnx_timeout: ms(i64::from(reader.int("cnxTimeout")).max(1)),
-        quorum_cnxn_timeout: reader.positive("quorumCnxnTimeoutMs").map(|limit| ms(i64::from(limit))),
+        quorum_cnxn_timeout: ms(quorum_cnxn_timeout_ms(reader, tick_ms)),
         bind_tries: u32::try_from(reader.int("electionPortBindRetry")).unwrap_or(3),
         notification_interval_ms_min: reader.int("fastleader.minNotificationInterval"),
         notification_interval_ms_max: reader.int("fastleader.maxNotificationInterval"),
@@ -96,11 +99,20 @@ pub(super) fn read(reader: &mut Reader, multi_address: bool) -> EnsembleLimits {
         first_counter: first_counter(reader),
         epoch_wait_ms_max: reader.number("leader.maxTimeToWaitForEpoch").filter(|ms| *ms >= 0),
         local_sessions: local_sessions(reader),
-        listen_on_all_ips: reader.switch("quorumListenOnAllIPs"),
+        listen_on: reader.switch("quorumListenOnAllIPs").then(|| {
+            let ipv4_only = reader.switch("java.net.preferIPv4Stack");
+            if ipv4_only { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
+        }),
         multi_address,
         standalone_enabled: reader.switch("standaloneEnabled"),
         tcp_keep_alive: reader.switch("tcpKeepAlive"),
     }
+}
+
+/// `QuorumPeer#createCnxnManager`.
+fn quorum_cnxn_timeout_ms(reader: &mut Reader, tick_ms: i64) -> i64 {
+    let sync_limit_ms = tick_ms.saturating_mul(i64::from(reader.int("syncLimit")));
+    reader.positive("quorumCnxnTimeoutMs").map_or(sync_limit_ms, i64::from).max(1)
 }
 
 /// `LearnerHandler`'s limits; what is not above 0 means the default (`LeaderZooKeeperServer`).

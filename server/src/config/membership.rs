@@ -8,6 +8,7 @@ use rookeeper_protocol::types::ServerId;
 
 use super::build::{Source, info};
 use super::error::{Origin, Problem};
+use super::keys::Kind;
 use super::limits;
 use super::members::{self, MemberLine};
 use super::reader::Reader;
@@ -169,6 +170,10 @@ fn check_distributed(reader: &mut Reader, path: &Path, ensemble: &EnsembleSettin
             let origin = reader.setting(name).map_or_else(|| Origin::file(path), |setting| setting.origin);
             reader.settings.problems.push(Problem::new(Some(origin), Some(name), text));
         }
+    }
+    // Java makes a number of it where it begins to connect (`QuorumCnxManager`), and ends there.
+    if let Some(text) = reader.given("cnxTimeout").filter(|text| value::parse_int(text).is_none()) {
+        reader.refuse("cnxTimeout", format!("{text:?} is not allowed; it must be {}", Kind::PlainInt.allowed()));
     }
     if ensemble.my_id.is_none() {
         let text = "an ensemble needs the file myid in dataDir, with the number of this server";

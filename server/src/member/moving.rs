@@ -95,7 +95,7 @@ impl Mover {
     }
 
     async fn bind(&self, at: &[HostPort]) -> io::Result<Vec<std::net::TcpListener>> {
-        let bound = bind_all(at, self.limits.listen_on_all_ips, self.limits.bind_tries).await;
+        let bound = bind_all(at, self.limits.listen_on, self.limits.bind_tries).await;
         bound.map_err(|(address, error)| io::Error::new(error.kind(), format!("{address}: {error}")))
     }
 }
@@ -140,10 +140,10 @@ mod tests {
         let at = |port| [HostPort { host: "127.0.0.1".to_owned(), port }];
         let learners = LearnerPort::new(shared.clone(), Duration::from_secs(1));
         let here = Handle::current();
-        for listener in bind_all(&at(learner), false, 1).await.unwrap() {
+        for listener in bind_all(&at(learner), None, 1).await.unwrap() {
             learners.listen(listener, Guests::Learners, &here).unwrap();
         }
-        let bound = bind_all(&at(election), false, 1).await.unwrap();
+        let bound = bind_all(&at(election), None, 1).await.unwrap();
         let sockets = election_sockets(&shared.config);
         let election_port = ElectionPort::open(shared, addresses.clone(), sockets, bound, &here).unwrap();
         let sockets = Sockets { addresses: addresses.clone(), election: election_port, learners };

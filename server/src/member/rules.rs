@@ -48,7 +48,7 @@ pub(crate) fn election_sockets(config: &ServerConfig) -> ElectionSockets {
     let limits = &config.ensemble.limits;
     ElectionSockets {
         connect_timeout: limits.cnx_timeout,
-        read_timeout: limits.quorum_cnxn_timeout,
+        handshake_timeout: limits.quorum_cnxn_timeout,
         multi_address: limits.multi_address,
         keep_alive: limits.tcp_keep_alive,
     }

@@ -27,10 +27,11 @@ use crate::runtime::{Arrival, Shared};
 /// What the configuration says about election connections.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ElectionSockets {
-    /// `cnxTimeout`: for connecting, and for the first message.
+    /// `cnxTimeout`: for connecting.
     pub(crate) connect_timeout: Duration,
-    /// `quorumCnxnTimeoutMs`: how long a connection may be silent.
-    pub(crate) read_timeout: Option<Duration>,
+    /// `quorumCnxnTimeoutMs`: for the first message of whoever calls. Once that has come a connection may be silent: between
+    /// elections nobody has anything to say (`QuorumCnxManager.RecvWorker`).
+    pub(crate) handshake_timeout: Duration,
     /// `multiAddress.enabled`: the first message has all addresses.
     pub(crate) multi_address: bool,
     /// `tcpKeepAlive`.
@@ -228,8 +229,7 @@ impl Port {
                     if let Some(open) = self.open.get_mut(&link)
                         && let Some((reader, rest)) = open.unread.take()
                     {
-                        let socket = (reader, rest, self.sockets.read_timeout);
-                        let read = read(self.shared.clone(), with, link, socket, self.events.clone());
+                        let read = read(self.shared.clone(), with, link, (reader, rest), self.events.clone());
                         open.tasks.push(self.tasks.spawn(read));
                         self.shared.inbox.tell(Input::ElectionConnected { with });
                     }
@@ -268,7 +268,7 @@ async fn accept(
         let events = events.clone();
         greetings.spawn(async move {
             let _permit = permit;
-            match timeout(sockets.connect_timeout, greet(stream, sockets)).await {
+            match timeout(sockets.handshake_timeout, greet(stream, sockets)).await {
                 // The election's task is gone only when the server stops.
                 Ok(Ok(accepted)) => drop(events.send(accepted).await),
                 Ok(Err(error)) => tracing::debug!("an election connection ended: {error}"),
@@ -361,7 +361,7 @@ async fn read(
     shared: Arc<Shared>,
     from: ServerId,
     link: LinkId,
-    (mut reader, mut buffer, silence_max): (OwnedReadHalf, BytesMut, Option<Duration>),
+    (mut reader, mut buffer): (OwnedReadHalf, BytesMut),
     events: mpsc::Sender<Event>,
 ) {
     let frames = election_frames();
@@ -382,12 +382,7 @@ async fn read(
             }
         }
         buffer.reserve(ELECTION_READ_BYTES);
-        let read = reader.read_buf(&mut buffer);
-        let read = match silence_max {
-            Some(max) => timeout(max, read).await.unwrap_or(Ok(0)),
-            None => read.await,
-        };
-        if !matches!(read, Ok(count) if count > 0) {
+        if !matches!(reader.read_buf(&mut buffer).await, Ok(count) if count > 0) {
             break;
         }
     }

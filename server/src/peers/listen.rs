@@ -1,7 +1,7 @@
 //! Listening for other servers.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use rookeeper_protocol::types::HostPort;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -12,18 +12,18 @@ use super::limits::BIND_PAUSE;
 /// Servers that may wait to be accepted (`QuorumCnxManager` and `Leader` leave Java's default of 50).
 const BACKLOG: i32 = 128;
 
-/// Listens at each address, or on all interfaces (`quorumListenOnAllIPs`). Tries again for what cannot be listened on yet,
+/// Listens at each address, or on all of them (`quorumListenOnAllIPs`). Tries again for what cannot be listened on yet,
 /// up to `tries` times, for ever if that is 0 (`electionPortBindRetry`).
 pub(crate) async fn bind_all(
     addresses: &[HostPort],
-    all_interfaces: bool,
+    all: Option<IpAddr>,
     tries: u32,
 ) -> Result<Vec<std::net::TcpListener>, (HostPort, io::Error)> {
     let mut listeners = Vec::new();
     for address in addresses {
         let mut tried = 0;
         loop {
-            match bind(address, all_interfaces).await {
+            match bind(address, all).await {
                 Ok(listener) => break listeners.push(listener),
                 Err(error) => {
                     tried += 1;
@@ -39,13 +39,26 @@ pub(crate) async fn bind_all(
     Ok(listeners)
 }
 
-async fn bind(address: &HostPort, all_interfaces: bool) -> io::Result<std::net::TcpListener> {
-    let sockets = match all_interfaces {
-        true => vec![SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), address.port)],
-        false => resolve(address).await?,
+async fn bind(address: &HostPort, all: Option<IpAddr>) -> io::Result<std::net::TcpListener> {
+    let Some(all) = all else {
+        let sockets = resolve(address).await?;
+        let first =
+            sockets.first().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))?;
+        return listen(*first);
     };
-    let first = sockets.first().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address"))?;
-    listen(*first)
+    match listen(SocketAddr::new(all, address.port)) {
+        Err(error) if all.is_ipv6() && lacks_ipv6(&error) => {
+            listen(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port))
+        }
+        other => other,
+    }
+}
+
+/// Whether a system without IPv6 says so.
+fn lacks_ipv6(error: &io::Error) -> bool {
+    [rustix::io::Errno::AFNOSUPPORT, rustix::io::Errno::ADDRNOTAVAIL]
+        .iter()
+        .any(|known| error.raw_os_error() == Some(known.raw_os_error()))
 }
 
 fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
@@ -59,4 +72,19 @@ fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn all_addresses_are_of_the_family_that_was_asked_for() {
+        let at = [HostPort { host: "192.0.2.1".to_owned(), port: 0 }];
+        let bound = bind_all(&at, Some(Ipv4Addr::UNSPECIFIED.into()), 1).await.unwrap();
+        assert_eq!(bound[0].local_addr().unwrap().ip(), Ipv4Addr::UNSPECIFIED);
+        // That one is no address of this host.
+        assert!(bind_all(&at, None, 1).await.is_err());
+    }
 }

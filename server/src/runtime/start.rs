@@ -326,7 +326,7 @@ fn open_sockets(shared: &Arc<Shared>, addresses: Addresses, runtime: &Runtime) -
     let limits = &shared.config.ensemble.limits;
     let addresses = Arc::new(addresses);
     let bind = |at: &[HostPort]| {
-        let bound = runtime.block_on(bind_all(at, limits.listen_on_all_ips, limits.bind_tries));
+        let bound = runtime.block_on(bind_all(at, limits.listen_on, limits.bind_tries));
         bound.map_err(|(address, source)| ServerError::Listen { address: address.to_string(), source })
     };
     let elections = bind(&addresses.election_port(addresses.my_id()))?;

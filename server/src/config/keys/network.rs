@@ -248,7 +248,13 @@ pub(super) static BARE_KEYS: &[Key] = &[
         "Age at which a container that never had a child is removed, ms; 0: never",
         Honoured,
     ),
-    bare("java.net.preferIPv4Stack", Kind::Bool, "false", "Listens on IPv4 only where no address is given", Honoured),
+    bare(
+        "java.net.preferIPv4Stack",
+        Kind::Bool,
+        "false",
+        "Listens on IPv4 only where no address is given, or quorumListenOnAllIPs is set",
+        Honoured,
+    ),
     bare("leader.nodelay", Kind::Exactly("true", "false"), "true", "TCP_NODELAY towards learners", NODELAY),
     bare("follower.nodelay", Kind::Exactly("true", "false"), "true", "TCP_NODELAY towards the leader", NODELAY),
     bare(

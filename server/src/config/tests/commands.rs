@@ -123,6 +123,26 @@ fn backlog() {
 }
 
 #[test]
+fn whoever_calls_the_election_port_has_sync_limit_to_say_who_it_is() {
+    for (line, want_ms) in [("", 15_000), ("quorumCnxnTimeoutMs=0\n", 15_000), ("quorumCnxnTimeoutMs=300\n", 300)] {
+        let config = read(&format!("{SMALL}tickTime=3000\nsyncLimit=5\n{line}"), "").unwrap();
+        assert_eq!(config.ensemble.limits.quorum_cnxn_timeout.as_millis(), want_ms, "{line}");
+    }
+}
+
+#[test]
+fn all_addresses_between_servers_are_of_ipv4_where_java_was_told_so() {
+    let listens = |lines: &str| {
+        let limits = read(&format!("{SMALL}{lines}"), "").unwrap().ensemble.limits;
+        limits.listen_on.map(|ip| ip.to_string())
+    };
+    assert_eq!(listens(""), None);
+    assert_eq!(listens("java.net.preferIPv4Stack=true\n"), None);
+    assert_eq!(listens("quorumListenOnAllIPs=true\n").as_deref(), Some("::"));
+    assert_eq!(listens("quorumListenOnAllIPs=true\njava.net.preferIPv4Stack=true\n").as_deref(), Some("0.0.0.0"));
+}
+
+#[test]
 fn containers() {
     let config = read(SMALL, "").unwrap();
     assert_eq!(
