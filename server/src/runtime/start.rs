@@ -64,6 +64,16 @@ pub enum ServerError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A port for the other servers cannot be listened on.
+    #[error(
+        "cannot listen for other servers on {address}: {source}; is another server running there, or is it not this host's address?"
+    )]
+    ListenPeers {
+        /// The address.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The system refuses threads or timers.
     #[error("cannot start: {0}")]
     System(std::io::Error),
@@ -79,6 +89,7 @@ impl ServerError {
             Self::Storage(_) | Self::DataDir { .. } => 3,
             Self::Failed(_) => 10,
             Self::Listen { .. } | Self::System(_) => 1,
+            Self::ListenPeers { .. } => 14,
         }
     }
 }
@@ -327,7 +338,7 @@ fn open_sockets(shared: &Arc<Shared>, addresses: Addresses, runtime: &Runtime) -
     let addresses = Arc::new(addresses);
     let bind = |at: &[HostPort]| {
         let bound = runtime.block_on(bind_all(at, limits.listen_on, limits.bind_tries));
-        bound.map_err(|(address, source)| ServerError::Listen { address: address.to_string(), source })
+        bound.map_err(|(address, source)| ServerError::ListenPeers { address: address.to_string(), source })
     };
     let elections = bind(&addresses.election_port(addresses.my_id()))?;
     let learners = LearnerPort::new(shared.clone(), limits.patience);

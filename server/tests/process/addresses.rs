@@ -41,6 +41,15 @@ fn without_an_address_it_serves_ipv4_and_ipv6() {
 }
 
 #[test]
+fn ipv4_alone_is_served_where_java_was_told_so() {
+    let folder = Folder::new();
+    let server = Server::start(&folder, &[("java.net.preferIPv4Stack", "true")]);
+    assert!(server.process.logged().contains("listening for clients on 0.0.0.0:"), "{}", server.process.logged());
+    assert!(serves(V4, server.address.port()));
+    assert!(!serves(V6, server.address.port()));
+}
+
+#[test]
 fn a_given_address_is_the_only_one() {
     let folder = Folder::new();
     let server = Server::start(&folder, &[("clientPortAddress", "127.0.0.1")]);

@@ -15,6 +15,7 @@ mod disk_failure;
 mod floods;
 mod garbage;
 mod limits;
+mod member;
 mod slow_readers;
 mod start;
 mod stop;
