@@ -99,6 +99,15 @@ while read -r file; do
     read -r first <"$file" && [[ $first == '//! '* ]] || echo "$file"
 done <<<"$rust" | guard 'every Rust file opens with what it is for'
 
+# Whoever looks for an action of the specification in the code must find its place, and the other way round.
+specification() {
+    local table='server/core/ENSEMBLE.md'
+    diff <(awk -F'|' '/^\| / && NF == 8 { print $7 }' "$table" | grep -oE '[A-Z][A-Za-z0-9]{3,}' | LC_ALL=C sort -u) \
+        <(grep -rhE '^ *// zab: ' server/core/src | sed 's/.*zab: //' | grep -oE '[A-Za-z0-9]+' | LC_ALL=C sort -u) |
+        sed -n "s|^< |in $table, and nowhere in the code: |p; s|^> |behind '// zab:', and not in $table: |p"
+}
+specification | guard 'what the agreement takes from the specification is marked in the code'
+
 # Half-done work and tests that do not run look like the real thing.
 code | grep -E '\b(todo|unimplemented)!|#\[ignore|#!?\[cfg_attr\(.*ignore' | guard 'nothing is left to do, no test is ignored'
 

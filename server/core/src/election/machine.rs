@@ -209,6 +209,7 @@ impl Election {
     ///
     /// Java connects anew instead of repeating its vote where no message at all went out. Here a message that
     /// waits for a connection makes one, and repeating the vote changes nothing about it.
+    // zab: FLENotmsgTimeout, FLEWaitNewNotmsg
     pub fn on_timeout(&mut self, now_ms: i64, membership: &Membership, out: &mut Vec<ElectionOutput>) {
         if self.state != PeerState::Looking {
             return;

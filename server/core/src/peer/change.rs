@@ -36,6 +36,7 @@ impl Peer {
     }
 
     /// An election is over.
+    // zab: ZabTurnToLeading, ZabTurnToFollowing
     pub(super) fn elected(&mut self, now: Now, decision: Decision) {
         let now_ms = now.monotonic_ms;
         self.end_read_only();

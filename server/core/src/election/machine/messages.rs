@@ -18,6 +18,7 @@ struct Heard {
 
 impl Election {
     /// A message came (`WorkerReceiver.run`). An error means that it is none, and was passed over.
+    // zab: FLEReceiveNotmsg
     pub fn on_message(
         &mut self,
         now_ms: i64,
@@ -85,6 +86,7 @@ impl Election {
     }
 
     /// A voter's vote, while this server looks (the loop of `lookForLeader`).
+    // zab: FLEHandleNotmsg
     fn count(&mut self, now_ms: i64, heard: Heard, membership: &Membership, out: &mut Vec<ElectionOutput>) {
         let Heard { from, ballot } = heard;
         let vote = ballot.vote;

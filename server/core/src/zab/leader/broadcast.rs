@@ -51,7 +51,7 @@ pub(super) struct Round {
 
 impl Leader {
     /// Sends proposals: `records` in their order, and the same as PROPOSAL packets in `frame`.
-    // zab: LeaderProcessRequest, LeaderBroadcast1
+    // zab: LeaderProcessRequest
     pub fn propose(
         &mut self,
         state: &mut State,

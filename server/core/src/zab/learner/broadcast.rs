@@ -13,7 +13,7 @@ use crate::zab::state::State;
 
 impl Learner {
     /// A proposal goes to the log. False if it does not.
-    // zab: FollowerProcessPROPOSAL
+    // zab: FollowerProcessPROPOSAL, FollowerProcessPROPOSALInSync
     pub(super) fn on_proposal(&mut self, state: &mut State, packet: QuorumPacket, actions: &mut Vec<Action>) -> bool {
         let QuorumPacket { zxid, data: payload, .. } = packet;
         // A snapshot of Java's may be newer than the proposals behind it.
@@ -71,6 +71,7 @@ impl Learner {
     }
 
     /// Whether a commit says something new that may be said.
+    // zab: FollowerProcessCOMMITInSync
     fn take_commit(&mut self, zxid: Zxid, actions: &mut Vec<Action>) -> bool {
         if zxid <= self.told_committed {
             return false;

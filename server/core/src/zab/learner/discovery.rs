@@ -119,7 +119,7 @@ impl Learner {
     }
 
     /// The connection stands: the learner says who it is.
-    // zab: FollowerSendFOLLOWERINFO
+    // zab: ConnectAndFollowerSendFOLLOWERINFO
     pub fn on_connected(&mut self, state: &State, now_ms: i64, actions: &mut Vec<Action>) {
         if self.stage != Stage::Connecting {
             return;
