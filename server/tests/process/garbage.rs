@@ -1,6 +1,7 @@
 //! Bytes that make no sense cost the connection they come on, at most.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
 use rookeeper_protocol::client::{AddWatchMode, SetWatchesRequest};
@@ -135,6 +136,25 @@ fn requests_with_a_wrong_byte() {
     }
     eprintln!("{closed} of {MUTANTS} ended their connection");
     assert!(closed < MUTANTS / 2, "most are only refused");
+    victim.must_live();
+}
+
+/// Apache ZooKeeper writes such a request to its log byte by byte, and serves nobody for seconds.
+#[test]
+fn long_writes_that_cannot_be_decoded_are_refused_at_once() {
+    const MARSHALLING_ERROR: i32 = -5;
+    let victim = Victim::new();
+    let mut client = Client::connect(victim.server.address).unwrap();
+    let writes = [OpCode::Create, OpCode::Create2, OpCode::SetData, OpCode::Delete, OpCode::SetAcl, OpCode::CreateTtl];
+    let began = Instant::now();
+    for op in writes {
+        // A length of its first field that is longer than all that follows.
+        let body = BytesMut::from(&vec![0x7f; FRAME_MAX as usize - 8][..]);
+        let reply = client.call(&Ask { op, body }).unwrap_or_else(|error| panic!("{op:?}: {error}"));
+        assert_eq!(reply.error, MARSHALLING_ERROR, "{op:?}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(writes.len() as u64), "{:?}", began.elapsed());
+    assert!(client.get("/").is_some());
     victim.must_live();
 }
 
