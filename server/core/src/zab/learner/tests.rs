@@ -94,6 +94,27 @@ impl World {
 mod hostile;
 mod observers;
 
+/// `connectToLearnerMasterLimit` counts in the place of `initLimit`; an observer's pause comes before both.
+#[test]
+fn the_time_to_connect_has_a_limit_of_its_own() {
+    let mut state = state(1, z(1, 1), &[z(1, 1)]);
+    state.rules.connect_limit = 3;
+    let limit_ms = 3 * state.rules.tick_ms;
+    let mut actions = Vec::new();
+    let mut learner = Learner::new(&state, 0, target(true, DialId(7)), &mut actions);
+    assert_eq!(take(&mut actions), [format!("dial 7 server 3 for {limit_ms}")]);
+    assert_eq!(learner.next_deadline_ms(&state), limit_ms);
+    learner.on_timeout(&mut state, limit_ms, &mut actions);
+    assert_eq!(actions, [Action::Leave(Reason::Unreachable)]);
+
+    actions.clear();
+    let delayed = Target { delay_ms: 40, ..target(false, DialId(7)) };
+    let mut learner = Learner::new(&state, 0, delayed, &mut actions);
+    assert_eq!((actions.len(), learner.next_deadline_ms(&state)), (0, 40));
+    learner.on_timeout(&mut state, 40, &mut actions);
+    assert_eq!(take(&mut actions), [format!("dial 8 server 3 for {limit_ms}")]);
+}
+
 /// `Follower#followLeader` from its beginning to the first commit.
 #[test]
 fn a_follower_from_its_connection_to_its_first_commit() {

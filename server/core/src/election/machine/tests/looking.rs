@@ -5,9 +5,9 @@ use Said::{Decided, To};
 use rookeeper_protocol::peer::PeerState;
 
 use super::fixture::{RULES, Said, Server, THREE, vote, words};
-use crate::election::FINALIZE_WAIT_MS;
+use crate::election::{Election, FINALIZE_WAIT_MS, Standing, Timing};
 use crate::ensemble::{EnsembleConfig, Membership, Role};
-use rookeeper_protocol::types::ServerId;
+use rookeeper_protocol::types::{ServerId, Zxid};
 
 /// `lookForLeader`: the round is one more than the last, the vote its own, and everybody hears it.
 #[test]
@@ -16,6 +16,32 @@ fn begins_with_its_own_vote() {
     assert_eq!(server.look(1, 7), [To(1, Looking, (2, 1, 7, 1)), To(3, Looking, (2, 1, 7, 1))]);
     assert_eq!(server.look(1, 8), [To(1, Looking, (2, 1, 8, 2)), To(3, Looking, (2, 1, 8, 2))]);
     assert_eq!((server.election.state(), server.election.round()), (Looking, 2));
+}
+
+/// `fastleader.minNotificationInterval` and `fastleader.maxNotificationInterval`: each wait is twice the one before.
+#[test]
+fn repeats_its_vote_after_longer_and_longer_waits() {
+    let waits = |interval_ms_min, interval_ms_max| {
+        let mut server = Server::new(2, THREE);
+        let standing = Standing { zxid: Zxid(0), epoch: 0 };
+        let timing = Timing { interval_ms_min, interval_ms_max };
+        server.election = Election::new(ServerId(2), standing, timing);
+        server.look(0, 5);
+        let mut waits = Vec::new();
+        for _ in 0..5 {
+            let due_ms = server.election.next_deadline_ms().unwrap();
+            waits.push(due_ms - server.now_ms);
+            server.now_ms = due_ms;
+            let mut out = Vec::new();
+            server.election.on_timeout(due_ms, &server.membership, &mut out);
+            assert_eq!(out.len(), 2, "both others are told");
+        }
+        waits
+    };
+    assert_eq!(waits(200, 60_000), [200, 400, 800, 1600, 3200]);
+    assert_eq!(waits(5, 40), [5, 10, 20, 40, 40]);
+    // As in Java the first wait is not bounded by the longest.
+    assert_eq!(waits(100, 30), [100, 30, 30, 30, 30]);
 }
 
 /// A better vote is taken over and told to all; the same one is not answered.
