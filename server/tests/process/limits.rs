@@ -4,8 +4,9 @@ use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut, BytesMut};
-use rookeeper_protocol::types::CreateMode;
+use rookeeper_protocol::types::{CreateMode, OpCode};
 
+use crate::support::ask::Ask;
 use crate::support::{Client, Folder, PATIENCE, Server, ask, wait_until};
 
 fn is_refused(server: &Server) -> bool {
@@ -177,6 +178,45 @@ fn sessions_cost_by_what_they_are() {
     // One is left.
     assert!(is_refused(&server));
     assert!(first.resume(server.address).is_err());
+}
+
+#[test]
+fn containers_go_one_after_the_other() {
+    const CONTAINERS: u32 = 5;
+    let folder = Folder::new();
+    // One in a tenth of a second.
+    let keys = [("znode.container.checkIntervalMs", "50"), ("znode.container.maxPerMinute", "600")];
+    let server = Server::start(&folder, &keys);
+    let mut client = Client::connect(server.address).unwrap();
+    let names: Vec<_> = (0..CONTAINERS).map(|number| format!("/c{number}")).collect();
+    for name in &names {
+        client.must(&Ask { op: OpCode::CreateContainer, ..ask::create(name, b"", CreateMode::Container) });
+        client.create(&format!("{name}/child"), b"");
+    }
+    // All become empty at once, so that one look finds them.
+    client.must(&ask::multi(&names.iter().map(|name| ask::delete(&format!("{name}/child"))).collect::<Vec<_>>()));
+    let mut first = None;
+    wait_until("all containers are gone", || {
+        let left = client.children("/").iter().filter(|name| name.starts_with('c')).count();
+        if left < names.len() {
+            first.get_or_insert_with(Instant::now);
+        }
+        left == 0
+    });
+    // The first one may have gone a while before it was seen to be.
+    let took = first.expect("one is the first").elapsed();
+    assert!(took >= Duration::from_millis(200), "{CONTAINERS} containers went within {took:?}");
+}
+
+#[test]
+fn the_image_follows_when_the_log_is_long() {
+    let folder = Folder::new();
+    let keys = [("snapSizeLimitInKb", "100"), ("4lw.commands.whitelist", "mntr")];
+    let server = Server::start(&folder, &keys);
+    let mut client = Client::connect(server.address).unwrap();
+    let before = server.told("zk_cnt_snapshottime");
+    client.create("/a", &[b'x'; 200_000]);
+    wait_until("the image is durable", || server.told("zk_cnt_snapshottime") > before);
 }
 
 #[test]
