@@ -167,8 +167,11 @@ impl Cluster {
 
     /// Some client that is connected, and may, asks for this.
     fn ask_anybody(&mut self, op: Op) {
-        if let Some(node) =
-            self.clients.iter().find(|client| client.is_open && client.may_reconfigure()).map(|client| client.node)
+        if let Some(node) = self
+            .clients
+            .iter()
+            .find(|client| client.is_open && !client.is_shown && client.may_reconfigure())
+            .map(|client| client.node)
         {
             self.ask(node, op);
         }

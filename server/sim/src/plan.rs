@@ -9,6 +9,9 @@ use rookeeper_storage::fs::CrashLuck;
 use crate::clock::Micros;
 use crate::random::Random;
 
+/// The mean pause between two outages, in microseconds.
+const OUTAGE_PAUSE_US: Micros = 10_000_000;
+
 /// Something that goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
@@ -139,6 +142,30 @@ pub(crate) fn draw(
             plan.faults.push(Planned { at, lasts, fault });
         }
     }
+}
+
+/// All servers die, and one of them comes back before the others, perhaps without a way to them: it is alone for long enough
+/// to become read-only. These faults come on top of the others.
+pub(crate) fn add_outages(plan: &mut Plan, random: &mut Random, members: i64, from: Micros, until: Micros) {
+    let mut at = from;
+    loop {
+        at += random.between(OUTAGE_PAUSE_US / 4, 2 * OUTAGE_PAUSE_US);
+        if at >= until {
+            break;
+        }
+        let alone = random.between(1, members);
+        let others: Vec<i64> = (1..=members).filter(|id| *id != alone).collect();
+        let dark_us = random.between(50_000, 1_000_000);
+        let alone_us = dark_us + random.between(1_000_000, 8_000_000);
+        let mut add = |lasts, fault| plan.faults.push(Planned { at, lasts, fault });
+        if random.permille(500) {
+            let ways = others.iter().flat_map(|other| [(alone, *other), (*other, alone)]).collect();
+            add(alone_us + random.between(0, 8_000_000), Fault::Cut(ways));
+        }
+        add(dark_us, Fault::Crash(vec![alone], luck(random)));
+        add(alone_us, Fault::Crash(others, luck(random)));
+    }
+    plan.faults.sort_by_key(|planned| planned.at);
 }
 
 fn one(random: &mut Random, mixture: &Mixture, members: i64, clients: usize) -> Option<Fault> {

@@ -24,6 +24,10 @@ const RECOVERY_TICKS: i64 = 100;
 /// The least that this is, in microseconds: elections have timers of their own, of a minute at most.
 const RECOVERY_US_MIN: Micros = 180_000_000;
 
+/// So many of a thousand ensembles have the read-only mode, and so many of a thousand clients of those can do with it.
+const READ_ONLY_PERMILLE: u64 = 300;
+const READERS_PERMILLE: u64 = 600;
+
 /// How a run is made.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -86,6 +90,7 @@ impl Shape {
             ][random.below(4) as usize],
             acls: random.permille(500),
             reaping: Some(draw_reaping(random)),
+            read_only_mode: random.permille(READ_ONLY_PERMILLE),
             ..Settings::default()
         };
         Self {
@@ -112,7 +117,10 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     let until = WARM_UP_US + options.seconds * 1_000_000;
     let members = shape.roles.len() as i64;
     let tick_ms = shape.settings.tick_ms;
-    let plan = plan::draw(&mut random.fork(2), members, shape.clients, WARM_UP_US, until, tick_ms);
+    let mut plan = plan::draw(&mut random.fork(2), members, shape.clients, WARM_UP_US, until, tick_ms);
+    if shape.settings.read_only_mode {
+        plan::add_outages(&mut plan, &mut random.fork(4), members, WARM_UP_US, until);
+    }
     let drawn = plan.faults.clone();
     let mut cluster = begin(&mut random, &shape, options.shows);
     cluster.plan = leave_out(plan, &options.left_out);
@@ -156,6 +164,8 @@ fn begin(random: &mut Random, shape: &Shape, shows: bool) -> Cluster {
             // The first one can do everything, so that somebody can reconfigure.
             client.who = [Who::Super, Who::Alice, Who::Stranger, Who::Bob][index % 4];
         }
+        let mut reads = random.fork(200 + index as u64);
+        client.reads_only = shape.settings.read_only_mode && reads.permille(READERS_PERMILLE);
         cluster.add_client(client);
     }
     cluster
@@ -170,7 +180,7 @@ fn finish(cluster: &mut Cluster, tick_ms: i64) {
     // Whatever clients want then is done.
     let before: Vec<u64> = cluster.clients.iter().map(|client| client.answered).collect();
     let served = cluster.run_until(bound, |cluster| {
-        cluster.clients.iter().zip(&before).all(|(client, before)| client.answered > before + 3)
+        cluster.clients.iter().zip(&before).all(|(client, before)| client.answered > before + 3 && !client.is_shown)
     });
     cluster.check(ensure(served, "clients are served after a while", || describe(cluster)));
     for client in &mut cluster.clients {
@@ -228,7 +238,7 @@ fn is_at_rest(cluster: &Cluster) -> bool {
         let process = cluster.members.get(id).and_then(|member| member.process.as_ref());
         process.is_some_and(|process| process.tree.last_zxid() == last && process.peer.zab().last_logged() == last)
     };
-    cluster.clients.iter().all(|client| client.is_open && client.pending.is_empty())
+    cluster.clients.iter().all(|client| client.is_open && !client.is_shown && client.pending.is_empty())
         && is_whole(cluster)
         && belonging(cluster).is_some_and(|ids| ids.iter().all(is_there))
 }
@@ -257,11 +267,16 @@ pub(crate) fn describe(cluster: &Cluster) -> String {
             format!("{voters:?} of {:x}", config.version)
         };
         let (active, seen) = (list(membership.active()), list(membership.last_seen()));
-        let serves = if process.serves { ", serves" } else { "" };
+        let serves = match (process.serves, process.shows) {
+            (true, _) => ", serves",
+            (_, true) => ", shows",
+            _ => "",
+        };
         format!("{id} {:?}{serves} at {zxid}, {epochs:?}, {active} vote, seen {seen}", process.role)
     };
     let members: Vec<String> = cluster.running().map(member).collect();
-    let waiting = cluster.clients.iter().filter(|client| !client.is_open || !client.pending.is_empty());
+    let waiting =
+        cluster.clients.iter().filter(|client| !client.is_open || client.is_shown || !client.pending.is_empty());
     let waiting: Vec<String> = waiting
         .map(|client| format!("{} at {} ({} under way)", client.node, client.server, client.pending.len()))
         .collect();

@@ -32,7 +32,7 @@ pub(crate) struct State {
 }
 
 /// What became of a path, by transactions: a znode, or none.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Path {
     states: Vec<(Zxid, Option<State>)>,
     /// When its children changed, and how many there were then.
@@ -50,11 +50,13 @@ pub(crate) struct Life {
 }
 
 /// The order of all.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Ledger {
     committed: Vec<Committed>,
     paths: BTreeMap<String, Path>,
     pub(crate) sessions: BTreeMap<SessionId, Life>,
+    /// Those of read-only servers.
+    pub(crate) shown_sessions: BTreeSet<SessionId>,
     /// Paths that were containers, or had a time to live.
     pub(super) mortal: BTreeSet<String>,
     /// Those that some leader has found due.
@@ -94,6 +96,31 @@ impl Ledger {
         self.by_request.get(&(session, cxid)).and_then(|position| self.committed.get(*position))
     }
 
+    /// Whether this is committed.
+    pub(super) fn has(&self, record: &LogRecord) -> bool {
+        let known = self.position(record.zxid).checked_sub(1).and_then(|position| self.get(position));
+        known.is_some_and(|known| known.record == *record)
+    }
+
+    /// The order of all up to `base`, and these behind it.
+    pub(super) fn continued(&self, base: Zxid, records: &[LogRecord]) -> Result<Self, Failed> {
+        let mut other = self.clone();
+        other.committed.truncate(self.position(base));
+        let count = other.committed.len();
+        other.by_request.retain(|_, position| *position < count);
+        for path in other.paths.values_mut() {
+            path.states.retain(|(zxid, _)| *zxid <= base);
+            path.children.retain(|(zxid, _)| *zxid <= base);
+            path.acls.retain(|(zxid, _)| *zxid <= base);
+        }
+        other.sessions.retain(|_, life| life.opened <= base);
+        for life in other.sessions.values_mut() {
+            life.closed = life.closed.filter(|closed| *closed <= base);
+        }
+        records.iter().try_for_each(|record| other.extend(record.clone()))?;
+        Ok(other)
+    }
+
     /// One more is committed.
     pub(crate) fn extend(&mut self, record: LogRecord) -> Result<(), Failed> {
         let zxid = record.zxid;
@@ -101,6 +128,10 @@ impl Ledger {
             LogEntry::read(&record.payload).map_err(|error| Failed::new("what is committed can be read", error))?;
         let (session, cxid) = (entry.header.client_id, entry.header.cxid);
         let error = error_of(&entry.txn);
+        if self.shown_sessions.contains(&session) {
+            let what = format!("{zxid} is of session {session}: {:?}", entry.txn);
+            return Err(Failed::new("no write comes of a read-only server's session", what));
+        }
         if let Some(closed) = self.sessions.get(&session).and_then(|life| life.closed)
             && error.is_none()
             && !self.is_closed_again(&entry, closed)

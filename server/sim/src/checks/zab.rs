@@ -308,6 +308,21 @@ impl Zab {
         Ok(())
     }
 
+    /// The order of all as a member believes it to be that takes all it has logged up to here for agreed on. `None` if it
+    /// was.
+    pub(crate) fn believed(&self, member: i64, through: Zxid) -> Result<Option<Ledger>, Failed> {
+        let Some(mirror) = self.mirrors.get(&member) else { return Ok(None) };
+        let logged = mirror.records.partition_point(|record| record.zxid <= through);
+        let logged = mirror.records.get(..logged).unwrap_or_default();
+        let agreed = logged.iter().rposition(|record| self.ledger.has(record)).map_or(0, |last| last + 1);
+        let (agreed, open) = logged.split_at(agreed);
+        if open.is_empty() {
+            return Ok(None);
+        }
+        let base = agreed.last().map_or(mirror.base, |record| record.zxid);
+        self.ledger.continued(base, open).map(Some)
+    }
+
     /// Whether all that one member has on disk is also on another's.
     pub(crate) fn has_all_of(&self, member: i64, of: i64) -> bool {
         let (Some(mirror), Some(of)) = (self.mirrors.get(&member), self.mirrors.get(&of)) else { return false };

@@ -36,8 +36,19 @@ impl Client {
         })
     }
 
-    /// A session that only its first server knows comes back nowhere else, unless what it asked for makes all know it.
+    /// A server that only shows its tree has told so, and nobody is there who did not say that this will do.
+    pub(super) fn check_shown(&self) -> Result<(), Failed> {
+        ensure(self.reads_only || !self.is_shown, "a read-only server takes those who can do with it", || {
+            format!("client {} at server {}", self.node, self.server)
+        })
+    }
+
+    /// A session that only its first server knows comes back nowhere else, unless what it asked for makes all know it. One of a
+    /// read-only server ends with that mode, and no other comes back to such a server.
     pub(super) fn check_resumed(&self, ledger: &Ledger) -> Result<(), Failed> {
+        ensure(self.began_shown == self.is_shown, "a session is a read-only server's or the ensemble's", || {
+            format!("{} of server {} at {}, read-only: {}", self.session, self.home, self.server, self.is_shown)
+        })?;
         let may_be_global = ledger.local_sessions != LocalSessions::Enabled && self.wants_ephemeral;
         let comes_back = ledger.knows(self.session) || may_be_global || self.home == self.server;
         ensure(comes_back, "a local session is known to its server alone", || {
@@ -115,8 +126,12 @@ impl Client {
         self.drop_unheard(ledger);
         self.check_watches(zxid, ledger)?;
         let who = format!("client {} at server {}, {op:?}", self.node, self.server);
-        let is_refused = self.is_shown && header.error == NOT_READ_ONLY;
-        let is_local_end = matches!(op, Op::Close) && !ledger.knows(self.session);
+        let is_refused = header.error == NOT_READ_ONLY;
+        let must_be = self.is_shown && (op.is_write() && op != Op::Close || op == Op::Sync);
+        ensure(is_refused == must_be, "a read-only server refuses writes, and nobody else does", || {
+            format!("{who}: {}, read-only: {}", header.error, self.is_shown)
+        })?;
+        let is_local_end = op == Op::Close && !ledger.knows(self.session);
         if is_local_end {
             ensure(
                 ledger.local_sessions != LocalSessions::Disabled || self.is_shown,

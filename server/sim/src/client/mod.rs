@@ -23,6 +23,18 @@ pub(crate) use request::Op;
 pub(crate) use rights::{Access, SUPER_DIGEST, Who};
 pub(crate) use workload::{TTL_MS_MAX, Workload};
 
+/// So many times in a thousand a client asks for a new session when a read-only server has given it the one that it has, as
+/// Java's clients always do; otherwise it learns that nobody knows it.
+const ANEW_PERMILLE: u64 = 700;
+
+/// So many times in a thousand one leaves the ensemble's session to itself, which a read-only server would not take.
+const GIVEN_UP_PERMILLE: u64 = 200;
+
+/// How long a client stays with a read-only server before it looks for another: so many microseconds at least, so many of its
+/// timeouts at most.
+const MOVES_US_MIN: Micros = 100_000;
+const MOVES_TIMEOUTS_MAX: i64 = 6;
+
 /// What a watch waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum WatchKind {
@@ -82,6 +94,8 @@ pub(crate) struct Client {
     pub(crate) server: i64,
     /// The server that its session began on.
     home: i64,
+    /// That one only showed its tree: nobody else ever knows the session.
+    began_shown: bool,
     /// It has asked for something that only a session can own which all know.
     wants_ephemeral: bool,
     /// The session is there on this connection.
@@ -100,6 +114,8 @@ pub(crate) struct Client {
     pub(crate) reads_only: bool,
     /// Its server is such a one.
     pub(crate) is_shown: bool,
+    /// When it looks for a better one then.
+    pub(crate) moves_at: Micros,
     /// What it was told, for a scenario.
     pub(crate) answers: Vec<Answer>,
     pub(crate) fired: Vec<Fired>,
@@ -124,6 +140,7 @@ impl Client {
             calls: false,
             server: 0,
             home: 0,
+            began_shown: false,
             wants_ephemeral: false,
             is_open: false,
             unread: BytesMut::new(),
@@ -135,6 +152,7 @@ impl Client {
             reconnects: workload.is_some(),
             reads_only: false,
             is_shown: false,
+            moves_at: 0,
             keeps_answers: workload.is_none(),
             workload,
             answers: Vec::new(),
@@ -156,7 +174,10 @@ impl Client {
 
     /// The connection stands: the client says who it is.
     pub(crate) fn on_open(&mut self, at: Micros, pipe: PipeId) -> Bytes {
-        (self.pipe, self.calls, self.is_open) = (Some(pipe), false, false);
+        (self.pipe, self.calls, self.is_open, self.is_shown) = (Some(pipe), false, false, false);
+        if self.reads_only && self.workload.is_some() {
+            self.begin_anew();
+        }
         (self.heard_at, self.sent_at) = (at, at);
         self.unread.clear();
         let mut out = BytesMut::new();
@@ -171,6 +192,17 @@ impl Client {
         }
         .write_frame(&mut out);
         out.freeze()
+    }
+
+    /// Perhaps the client asks for another session than it has.
+    fn begin_anew(&mut self) {
+        if self.began_shown && self.random.permille(ANEW_PERMILLE) {
+            let seen = self.seen;
+            self.forget_session();
+            self.seen = seen;
+        } else if !self.began_shown && self.random.permille(GIVEN_UP_PERMILLE) {
+            self.forget_session();
+        }
     }
 
     /// The connection is gone. Whether what was asked has happened nobody knows.
@@ -192,7 +224,7 @@ impl Client {
             }
         };
         let frame = op.frame(number);
-        self.wants_ephemeral |= op.makes_ephemeral();
+        self.wants_ephemeral |= op.makes_ephemeral() && !self.is_shown;
         self.pending.push_back(Pending { xid: number, op, floor: known });
         frame
     }
@@ -228,10 +260,15 @@ impl Client {
         }
         self.is_open = true;
         self.is_shown = response.read_only == Some(true);
+        if self.is_shown && self.workload.is_some() {
+            self.moves_at =
+                at + self.random.between(MOVES_US_MIN, MOVES_TIMEOUTS_MAX * i64::from(self.timeout_ms) * 1000);
+        }
+        self.check_shown()?;
         let auth = self.who.says().map(|_| self.ask(at, Op::Auth(self.who), Zxid::ZERO));
         if self.session == SessionId::NONE {
             (self.session, self.password) = (response.session_id, response.password);
-            (self.home, self.wants_ephemeral) = (self.server, false);
+            (self.home, self.began_shown, self.wants_ephemeral) = (self.server, self.is_shown, false);
             return self.check_new_session(ledger).map(|()| auth);
         }
         self.check_resumed(ledger)?;
@@ -249,6 +286,7 @@ impl Client {
     /// The session is over; the next connection asks for another.
     pub(crate) fn forget_session(&mut self) {
         (self.session, self.seen, self.next_xid) = (SessionId::NONE, Zxid::ZERO, 1);
+        self.began_shown = false;
         self.watches.clear();
         self.pending.clear();
     }

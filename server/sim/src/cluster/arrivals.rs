@@ -209,7 +209,10 @@ impl Cluster {
         let at = self.now;
         let Some(member) = self.members.get_mut(&id) else { return };
         match cargo {
-            Cargo::Open => member.on_client(pipe),
+            Cargo::Open => {
+                member.on_client(pipe);
+                self.shown.connected(id, pipe);
+            }
             Cargo::Frames(bytes) => {
                 let now_ms = member.now(at).monotonic_ms;
                 let known = member.session_on(pipe);
@@ -223,6 +226,7 @@ impl Cluster {
                 }
             }
             Cargo::End => {
+                self.shown.gone(pipe);
                 if let Some(conn) = member.process.as_ref().and_then(|process| process.table.on_pipe(pipe)) {
                     member.on_client_gone(at, conn);
                 }

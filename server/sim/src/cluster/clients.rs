@@ -1,5 +1,7 @@
 //! The clients' side of their connections.
 
+use rookeeper_protocol::types::SessionId;
+
 use super::{Cluster, FIRST_CLIENT};
 use crate::client::{Client, Op};
 use crate::clock::Micros;
@@ -44,6 +46,10 @@ impl Cluster {
             return;
         }
         if now - client.heard_at > timeout_us * 2 / 3 && !self.is_exact {
+            return self.hang_up(node);
+        }
+        if client.is_shown && client.reconnects && now >= client.moves_at {
+            // Perhaps there is one by now with which it can write.
             return self.hang_up(node);
         }
         if let Some(op) = client.want() {
@@ -96,14 +102,26 @@ impl Cluster {
                 self.send(pipe, 0, [Cargo::Frames(frame)]);
             }
             Cargo::Frames(bytes) if client.pipe == Some(pipe) => {
-                let heard = client.on_bytes(now, &bytes, &self.zab.ledger, &mut self.known);
+                let ledger = self.shown.seen_on(pipe).unwrap_or(&self.zab.ledger);
+                let answered = client.answered;
+                let heard = client.on_bytes(now, &bytes, ledger, &mut self.known);
+                let shown = if client.is_shown { client.answered - answered } else { 0 };
+                if client.is_shown && client.session != SessionId::NONE {
+                    self.zab.ledger.shown_sessions.insert(client.session);
+                }
+                if shown > 0 {
+                    *self.counts.entry("answers of read-only servers").or_default() += shown;
+                }
                 match heard {
                     Ok(Some(says)) => self.send(pipe, 0, [Cargo::Frames(says)]),
                     Ok(None) => {}
                     Err(failed) => self.check(Err(failed)),
                 }
             }
-            Cargo::End if client.pipe == Some(pipe) || client.pipe.is_none() => client.on_gone(),
+            Cargo::End if client.pipe == Some(pipe) || client.pipe.is_none() => {
+                client.on_gone();
+                self.shown.gone(pipe);
+            }
             _ => {}
         }
     }

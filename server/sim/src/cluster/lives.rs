@@ -110,6 +110,7 @@ impl Cluster {
             member.end();
         }
         self.alive.ends(id);
+        self.shown.ends(id);
         for pipe in self.network.pipes_of(id) {
             if let Some(end) = self.network.pipe(pipe).and_then(|pipe| pipe.ends.iter().position(|end| *end == id)) {
                 self.close(pipe, end);

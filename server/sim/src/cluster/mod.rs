@@ -2,7 +2,7 @@
 //!
 //! Nothing here decides anything that a server decides. `arrivals.rs` hands a member what came to it, `outputs.rs` does what
 //! a member asks for, `elections.rs` keeps its election connections, `lives.rs` starts and ends processes,
-//! `reaping.rs` is their container manager.
+//! `reaping.rs` is their container manager, `showing.rs` looks at those that are read-only.
 
 mod arrivals;
 mod clients;
@@ -10,6 +10,7 @@ mod elections;
 mod lives;
 mod outputs;
 mod reaping;
+mod showing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +19,7 @@ use rookeeper_core::peer::{Input, Output};
 use rookeeper_protocol::peer::{PacketType, PeerState};
 use rookeeper_protocol::types::{ServerId, Zxid};
 
-use crate::checks::{Alive, Failed, Zab};
+use crate::checks::{Alive, Failed, Shown, Zab};
 use crate::client::Client;
 use crate::clock::Micros;
 use crate::member::{Member, Picture, Process, Settings};
@@ -68,6 +69,7 @@ pub(crate) struct Cluster {
     pub(crate) random: Random,
     pub(crate) zab: Zab,
     pub(crate) alive: Alive,
+    pub(crate) shown: Shown,
     pub(crate) trace: Trace,
     /// The first rule that was broken. Nothing happens any more then.
     pub(crate) failed: Option<Failed>,
@@ -114,6 +116,7 @@ impl Cluster {
             random: Random::new(seed),
             zab,
             alive: Alive::default(),
+            shown: Shown::default(),
             trace: Trace::new(shows),
             failed: None,
             is_exact: false,
@@ -258,6 +261,7 @@ impl Cluster {
             .map_err(|violation| Failed::new(violation.rule, format!("server {id}: {}", violation.detail)));
         self.check(valid);
         self.note_commits(id);
+        self.check_shown(id);
     }
 
     /// Holds what a member takes for committed against the others.

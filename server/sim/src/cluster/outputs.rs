@@ -8,6 +8,7 @@ use rookeeper_protocol::txn::{LogEntry, Txn};
 use rookeeper_protocol::types::Zxid;
 
 use super::{Cluster, is_majority};
+use crate::checks::Failed;
 use crate::clock::Micros;
 use crate::member::{Process, Report};
 use crate::network::{Attempt, Cargo, Kind, PipeId};
@@ -176,9 +177,13 @@ impl Cluster {
                 process.table.end_all();
                 let leads = process.peer.is_established_leader();
                 let now_ms = self.monotonic_ms(id).filter(|_| leads);
-                match serves {
+                match serves || shows {
                     true => self.alive.serves(id, now_ms),
                     false => self.alive.ends(id),
+                }
+                match shows {
+                    true => self.begin_to_show(id),
+                    false => self.shown.ends(id),
                 }
             }
             Output::SessionRenewed { conn, session, valid } => {
@@ -279,7 +284,7 @@ impl Cluster {
                 packets.push(Cargo::Packet(packet));
             }
             if !bytes.is_empty() {
-                self.check(Err(crate::checks::Failed::new("only whole packets are sent", format!("server {id}"))));
+                self.check(Err(Failed::new("only whole packets are sent", format!("server {id}"))));
             }
         }
         self.send(pipe, from, packets);
@@ -326,8 +331,11 @@ impl Cluster {
     /// A write for the disk, behind all others.
     fn give_to_disk(&mut self, id: i64, write: Output) {
         let Some(process) = self.members.get_mut(&id).and_then(|member| member.process.as_mut()) else { return };
-        let leads = process.role == PeerState::Leading;
+        let (leads, shows) = (process.role == PeerState::Leading, process.shows);
         match &write {
+            Output::Append { .. } if shows => {
+                self.check(Err(Failed::new("a read-only server logs nothing", format!("server {id}"))));
+            }
             Output::Append { records, .. } => {
                 let appended = self.zab.appended(id, records);
                 self.check(appended);
@@ -447,7 +455,7 @@ impl Cluster {
                 let reloaded = reloaded.map(|reloaded| {
                     let (tree, loaded) = *reloaded;
                     if let Some(process) = self.process(id) {
-                        process.tree = tree;
+                        (process.loaded, process.tree) = (tree.last_zxid(), tree);
                     }
                     loaded
                 });
@@ -455,7 +463,7 @@ impl Cluster {
             }
             Report::Installed { write, tree, loaded } => {
                 if let Some(process) = self.process(id) {
-                    process.tree = *tree;
+                    (process.loaded, process.tree) = (tree.last_zxid(), *tree);
                 }
                 Input::SnapshotInstalled { write, loaded: *loaded }
             }

@@ -126,6 +126,8 @@ pub(crate) struct Member {
 pub(crate) struct Process {
     pub(crate) peer: Peer,
     pub(crate) tree: Tree,
+    /// Up to here the tree was read from image and log, committed or not.
+    pub(crate) loaded: Zxid,
     pub(crate) watches: WatchTable,
     pub(crate) table: Table,
     pub(crate) files: Files,
@@ -248,6 +250,7 @@ impl Member {
         };
         self.process = Some(Process {
             peer,
+            loaded: tree.last_zxid(),
             tree,
             watches: WatchTable::new(1),
             table: Table::new(rules),
