@@ -12,6 +12,9 @@ use crate::random::Random;
 /// The mean pause between two outages, in microseconds.
 const OUTAGE_PAUSE_US: Micros = 10_000_000;
 
+/// The longest that others go on without one that is cut off, before they die, in microseconds.
+const OUTAGE_LAG_US_MAX: Micros = 3_000_000;
+
 /// Something that goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
@@ -144,26 +147,37 @@ pub(crate) fn draw(
     }
 }
 
-/// All servers die, and one of them comes back before the others, perhaps without a way to them: it is alone for long enough
-/// to become read-only. These faults come on top of the others.
+/// One server is alone for long enough to become read-only, since the others die or are out of reach. Often it dies too, and
+/// comes back before them. These faults come on top of the others, and the last of them strike at the very end.
 pub(crate) fn add_outages(plan: &mut Plan, random: &mut Random, members: i64, from: Micros, until: Micros) {
     let mut at = from;
     loop {
         at += random.between(OUTAGE_PAUSE_US / 4, 2 * OUTAGE_PAUSE_US);
-        if at >= until {
-            break;
+        let is_last = at >= until;
+        if is_last {
+            at = (until - random.between(OUTAGE_LAG_US_MAX, OUTAGE_PAUSE_US)).max(from);
         }
         let alone = random.between(1, members);
         let others: Vec<i64> = (1..=members).filter(|id| *id != alone).collect();
         let dark_us = random.between(50_000, 1_000_000);
         let alone_us = dark_us + random.between(1_000_000, 8_000_000);
-        let mut add = |lasts, fault| plan.faults.push(Planned { at, lasts, fault });
-        if random.permille(500) {
+        // What the others do until they die is missing on one that was cut off before.
+        let lag_us = random.between(0, OUTAGE_LAG_US_MAX);
+        let mut add = |at, lasts, fault| plan.faults.push(Planned { at, lasts, fault });
+        let (is_cut_off, dies) = (random.permille(600), random.permille(500));
+        if is_cut_off {
             let ways = others.iter().flat_map(|other| [(alone, *other), (*other, alone)]).collect();
-            add(alone_us + random.between(0, 8_000_000), Fault::Cut(ways));
+            add(at, alone_us + random.between(0, 8_000_000), Fault::Cut(ways));
         }
-        add(dark_us, Fault::Crash(vec![alone], luck(random)));
-        add(alone_us, Fault::Crash(others, luck(random)));
+        if dies {
+            add(at, dark_us, Fault::Crash(vec![alone], luck(random)));
+        }
+        if !is_cut_off || random.permille(500) {
+            add(at + lag_us, alone_us, Fault::Crash(others, luck(random)));
+        }
+        if is_last {
+            break;
+        }
     }
     plan.faults.sort_by_key(|planned| planned.at);
 }

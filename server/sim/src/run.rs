@@ -90,7 +90,7 @@ impl Shape {
             ][random.below(4) as usize],
             acls: random.permille(500),
             reaping: Some(draw_reaping(random)),
-            read_only_mode: random.permille(READ_ONLY_PERMILLE),
+            read_only_mode: random.fork(1).permille(READ_ONLY_PERMILLE),
             ..Settings::default()
         };
         Self {

@@ -56,6 +56,15 @@ impl Client {
         })
     }
 
+    /// A read-only server that has all that the client has seen knows whether its session goes on.
+    pub(super) fn check_over(&self, is_shown: bool, ledger: &Ledger) -> Result<(), Failed> {
+        let life = ledger.sessions.get(&self.session).filter(|life| life.closed.is_none());
+        let goes_on = life.is_some_and(|life| life.opened <= self.seen);
+        ensure(!is_shown || !goes_on, "a read-only server ends no session of the ensemble", || {
+            format!("{} at server {}: {life:?}", self.session, self.server)
+        })
+    }
+
     /// The newest thing seen may never be older than what was seen before.
     fn see(&mut self, zxid: Zxid) -> Result<(), Failed> {
         let seen = self.seen;

@@ -254,6 +254,7 @@ impl Client {
         let response =
             ConnectResponse::read(&mut Reader::new(frame)).map_err(|error| Failed::new("a client can read", error))?;
         if response.session_id == SessionId::NONE {
+            self.check_over(response.read_only == Some(true), ledger)?;
             self.forget_session();
             self.expired += 1;
             return Ok(None);
