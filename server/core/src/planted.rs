@@ -31,11 +31,15 @@ pub enum Mistake {
     DiffWithHole,
     /// A leader answers `sync` without asking whether it still leads.
     SyncUnasked,
+    /// A read-only server shows what it has logged, agreed on or not.
+    UnagreedShown,
+    /// A read-only server takes clients that did not say that they can do with that.
+    ReadOnlyForAll,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::AckBeforeFlush,
         Self::QuorumOffByOne,
         Self::CommitBeforeAck,
@@ -49,6 +53,8 @@ impl Mistake {
         Self::EphemeralKept,
         Self::DiffWithHole,
         Self::SyncUnasked,
+        Self::UnagreedShown,
+        Self::ReadOnlyForAll,
     ];
 }
 

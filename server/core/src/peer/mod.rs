@@ -415,8 +415,16 @@ impl Peer {
         match self.serving {
             Serving::No => false,
             Serving::Behind(_) => true,
-            Serving::Yes | Serving::ReadOnly => self.pipeline.has_due(self.state.history.committed()),
+            Serving::Yes | Serving::ReadOnly => self.pipeline.has_due(self.visible_through()),
         }
+    }
+
+    /// Up to where clients may be shown what is logged.
+    fn visible_through(&self) -> Zxid {
+        if planted!(UnagreedShown) && self.is_read_only() {
+            return self.state.history.last_logged();
+        }
+        self.state.history.committed()
     }
 
     /// Applies what is committed, and answers; at most `count_max` requests, so that readers get their turn. Returns
@@ -432,7 +440,7 @@ impl Peer {
         if self.serving == Serving::No {
             return false;
         }
-        let committed = self.state.history.committed();
+        let committed = self.visible_through();
         let more = self.pipeline.commit(tree, watches, connections, committed, count_max);
         self.figures.applied(now, tree.last_zxid());
         if self.state.is_ahead_of_log {
