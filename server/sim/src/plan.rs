@@ -148,7 +148,7 @@ pub(crate) fn draw(
 }
 
 /// One server is alone for long enough to become read-only, since the others die or are out of reach. Often it dies too, and
-/// comes back before them. These faults come on top of the others, and the last of them strike at the very end.
+/// comes back before them. These faults come on top of the others, and the last of them strike shortly before the end.
 pub(crate) fn add_outages(plan: &mut Plan, random: &mut Random, members: i64, from: Micros, until: Micros) {
     let mut at = from;
     loop {
