@@ -190,6 +190,8 @@ impl LogThread {
             self.append()?;
             // Before what is durable already is applied: the disk works meanwhile.
             self.flusher.flush(&mut self.log, self.crowded)?;
+            // Who is answered now and asks again at once has not waited for the disk.
+            self.crowded = !self.shared.inbox.lock().is_empty();
             self.apply();
             self.progress.attend(&self.shared, &mut self.log, None);
         }
@@ -200,7 +202,6 @@ impl LogThread {
     fn take_work(&mut self) -> bool {
         let shared = self.shared.clone();
         let mut inbox = shared.inbox.lock();
-        self.crowded = !inbox.is_empty();
         while inbox.is_empty() && !shared.has_failed() {
             if self.flusher.has_ended() || self.flusher.is_due() || self.progress.wants_log() {
                 return true;

@@ -92,8 +92,7 @@ impl Pipeline {
     }
 
     fn commit_one(&mut self, tree: &mut Tree, watches: &mut WatchTable, connections: &mut dyn Connections) {
-        let Some(proposal) = self.queue.pop_front() else { return };
-        self.queue_bytes -= proposal.bytes;
+        let Some(proposal) = self.dequeue() else { return };
         match &proposal.outcome {
             Outcome::Logged(entry) => self.apply(&proposal, entry, tree, watches, connections),
             Outcome::Refused(code) => {

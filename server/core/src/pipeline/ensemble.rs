@@ -33,7 +33,7 @@ impl Pipeline {
             proposal.bytes = 0;
             proposal.quota = Vec::new();
         }
-        self.queue_bytes = 0;
+        (self.queue_bytes, self.own) = (0, (0, 0));
         // What was proposed is not judged by any more.
         self.outstanding = Outstanding::new(tree.digest(), tree.hash_seed());
         self.sessions.restart(now.monotonic_ms);
@@ -63,10 +63,10 @@ impl Pipeline {
         (zxid, is_list)
     }
 
-    /// Requests in work, and their bytes: on a leader everything that waits, on a learner what its own clients wait for.
+    /// Requests in work that this server's own clients wait for, and their bytes (`ZooKeeperServer#getInProcess`): what
+    /// learners bring counts there.
     pub fn requests_in_flight(&self) -> (usize, usize) {
-        let queued = if self.leads { self.queue.len() } else { 0 };
-        (queued + self.forwarded.count, self.queue_bytes + self.forwarded.bytes)
+        (self.own.0 + self.forwarded.count, self.own.1 + self.forwarded.bytes)
     }
 
     /// A transaction that waits to be applied.
@@ -84,7 +84,7 @@ impl Pipeline {
         let request =
             Origin { conn: None, learner: None, session: header.client_id, xid: header.cxid, op, received_ms: 0 };
         self.last_proposed = header.zxid;
-        self.queue.push_back(Proposal { request, outcome: Outcome::Logged(entry), bytes: 0, quota: Vec::new() });
+        self.enqueue(Proposal { request, outcome: Outcome::Logged(entry), bytes: 0, quota: Vec::new() });
     }
 
     /// The transactions that wait to be applied, in order.
@@ -117,6 +117,7 @@ impl Pipeline {
         self.sessions.restart(now.monotonic_ms);
         self.changes = changes;
         self.queue.clear();
+        (self.queue_bytes, self.own) = (0, (0, 0));
         self.outstanding = Outstanding::new(tree.digest(), tree.hash_seed());
     }
 
@@ -140,10 +141,9 @@ impl Pipeline {
 
     /// A client of a leader wants to see all that is committed now. Nothing behind it is answered before it.
     pub fn submit_sync(&mut self, request: WriteRequest) {
-        self.queue_bytes += request.body.len();
         let bytes = request.body.len();
         let outcome = Outcome::Sync { body: request.body, due: false };
-        self.queue.push_back(Proposal { request: request.origin, outcome, bytes, quota: Vec::new() });
+        self.enqueue(Proposal { request: request.origin, outcome, bytes, quota: Vec::new() });
     }
 
     /// How many `sync`s the leader has not answered yet, those of observers included.

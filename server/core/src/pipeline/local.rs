@@ -61,8 +61,7 @@ impl Pipeline {
         let (origin, bytes) = (request.origin, request.body.len());
         // A leader's requests wait in one queue; nothing stands before the beginning of a session.
         if self.leads && origin.op == OpCode::CloseSession {
-            self.queue_bytes += bytes;
-            self.queue.push_back(Proposal { request: origin, outcome: Outcome::Local, bytes, quota: Vec::new() });
+            self.enqueue(Proposal { request: origin, outcome: Outcome::Local, bytes, quota: Vec::new() });
         } else {
             self.forwarded.keep_local(origin, bytes);
         }

@@ -92,6 +92,8 @@ pub struct Pipeline {
     outstanding: Outstanding,
     queue: VecDeque<Proposal>,
     queue_bytes: usize,
+    /// Those in the queue that clients of this server wait for, and their bytes.
+    own: (usize, usize),
     /// What another server prepares for this one's clients.
     forwarded: Forwarded,
     last_proposed: Zxid,
@@ -130,6 +132,7 @@ impl Pipeline {
             changes,
             queue: VecDeque::new(),
             queue_bytes: 0,
+            own: (0, 0),
             forwarded: Forwarded::default(),
             leads: false,
             reconfiguration: None,
@@ -186,9 +189,25 @@ impl Pipeline {
             }
             Outcome::Refused(_) | Outcome::Local | Outcome::Sync { .. } => None,
         };
-        self.queue_bytes += proposal.bytes;
-        self.queue.push_back(proposal);
+        self.enqueue(proposal);
         zxid
+    }
+
+    fn enqueue(&mut self, proposal: Proposal) {
+        self.queue_bytes += proposal.bytes;
+        if proposal.request.conn.is_some() {
+            self.own = (self.own.0 + 1, self.own.1 + proposal.bytes);
+        }
+        self.queue.push_back(proposal);
+    }
+
+    fn dequeue(&mut self) -> Option<Proposal> {
+        let proposal = self.queue.pop_front()?;
+        self.queue_bytes -= proposal.bytes;
+        if proposal.request.conn.is_some() {
+            self.own = (self.own.0 - 1, self.own.1 - proposal.bytes);
+        }
+        Some(proposal)
     }
 
     /// A new session for a connection, tracked from now on; its createSession request is what comes next.
