@@ -19,7 +19,8 @@ pub fn command(zoo_cfg: &Path, flags: &str) -> Result<Command, String> {
     Ok(command)
 }
 
-fn binary() -> PathBuf {
+/// The binary under test.
+pub fn binary() -> PathBuf {
     if let Some(binary) = std::env::var_os("ROOKEEPER_BIN") {
         return binary.into();
     }

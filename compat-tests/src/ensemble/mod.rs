@@ -2,11 +2,13 @@
 //! own, and everything that can happen to them.
 //!
 //! - [`dynamic`]: members that come, go and change, and the files that tell of them
+//! - [`folders`]: what operators do by hand to a member's folder
 //! - [`network`]: hosts, cuts and slow links
 //! - [`picture`]: what a member has: all znodes and the digest, and whether others have the same
 //! - [`synchronized`]: whether a member got a DIFF, a TRUNC or a SNAP
 
 pub mod dynamic;
+pub mod folders;
 pub mod network;
 pub mod picture;
 pub mod synchronized;
