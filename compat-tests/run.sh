@@ -109,7 +109,7 @@ stage_compare() {
     local file name names=(--lib)
     for file in compat-tests/tests/*.rs; do
         name=$(basename "$file" .rs)
-        case $name in crash | mixed* | rolling_switch | ensemble_* | reconfig | growth | initialize | groups | read_only | local_sessions | observers | synchronizing | rollover | peer_ports) ;; *) names+=(--test "$name") ;; esac
+        case $name in crash | mixed* | rolling_switch | ensemble_* | reconfig | growth | initialize | groups | read_only | local_sessions | observers | synchronizing | rollover | peer_ports | worst_day) ;; *) names+=(--test "$name") ;; esac
     done
     side_by_side "${names[@]}"
 }
@@ -119,16 +119,16 @@ stage_mixed() { side_by_side --test mixed --test mixed_sessions --test rolling_s
 # Members that come, go and change, and what they are for clients meanwhile.
 stage_members() {
     side_by_side --test reconfig --test growth --test initialize --test groups --test read_only --test local_sessions --test observers --test synchronizing \
-        --test rollover --test peer_ports
+        --test rollover --test peer_ports --test worst_day
 }
 
 stage_ensemble() {
-    local names=(--test=ensemble_kills --test=ensemble_partitions) probe=rookeeper-probe-$$
+    local hosts=(ensemble_partitions ensemble_addresses) names=(--test=ensemble_kills) probe=rookeeper-probe-$$
     if ip netns add $probe; then
         ip netns del $probe
+        names+=("${hosts[@]/#/--test=}")
     else
-        echo "skipped: $(grep -c '^#\[test\]' compat-tests/tests/ensemble_partitions.rs) tests: no network namespaces can be made here"
-        unset 'names[1]'
+        echo "skipped: $(cd compat-tests/tests && cat "${hosts[@]/%/.rs}" | grep -c '^#\[test\]') tests: no network namespaces can be made here"
     fi
     side_by_side "${names[@]}"
 }

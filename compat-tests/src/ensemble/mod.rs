@@ -105,7 +105,9 @@ impl Ensemble {
                 None => (Ipv4Addr::new(127, 0, 0, id), [free_port()?, free_port()?, free_port()?]),
             };
             let role = if *role == Role::Observer { ":observer" } else { "" };
-            config = config.key(&format!("server.{id}"), &format!("{address}:{peers}:{election}{role}"));
+            let second = network.as_ref().and_then(|network| network.second_address(id));
+            let second = second.map_or(String::new(), |address| format!("|{address}:{peers}:{election}"));
+            config = config.key(&format!("server.{id}"), &format!("{address}:{peers}:{election}{second}{role}"));
             places.push((SocketAddr::from((address, client)), [peers, election]));
         }
         let mut ensemble = Self { members: Vec::new(), network };

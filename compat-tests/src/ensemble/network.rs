@@ -12,6 +12,9 @@ use crate::process::janitor;
 /// The first two numbers of all addresses; they exist in namespaces of this machine only.
 const PREFIX: (u8, u8) = (10, 213);
 
+/// The same of the second addresses, where hosts have two.
+const SECOND_PREFIX: (u8, u8) = (10, 214);
+
 /// The last number of the test's own address.
 const OWN: u8 = 254;
 
@@ -27,12 +30,30 @@ pub struct Network {
     name: String,
     subnet: u8,
     hosts: u8,
+    has_second_addresses: bool,
     janitor: Child,
 }
 
 impl Network {
     /// Makes hosts numbered from 1, all of which reach each other.
     pub fn make(hosts: u8) -> Result<Self, String> {
+        let network = Self::name(hosts, false)?;
+        network.build()?;
+        Ok(network)
+    }
+
+    /// The same with two addresses for each host, as if there were two networks. What the test says goes to the first.
+    pub fn make_with_two_addresses(hosts: u8) -> Result<Self, String> {
+        let network = Self::name(hosts, true)?;
+        network.build()?;
+        for id in 1..=hosts {
+            let address = format!("{}/24", network.numbered(SECOND_PREFIX, id));
+            ip(&["-n", &network.host(id), "addr", "add", &address, "dev", "eth0"])?;
+        }
+        Ok(network)
+    }
+
+    fn name(hosts: u8, has_second_addresses: bool) -> Result<Self, String> {
         static CALLS: AtomicU32 = AtomicU32::new(0);
         let call = CALLS.fetch_add(1, Ordering::Relaxed);
         let name = format!("rk{}c{call}", std::process::id());
@@ -40,9 +61,7 @@ impl Network {
         let script = "trap '' INT TERM; read -r _; for host; do ip netns del $host; done";
         let names: Vec<_> = (0..=hosts).map(|host| format!("{name}-{host}")).collect();
         let janitor = janitor(script, &names.iter().map(String::as_str).collect::<Vec<_>>())?;
-        let network = Self { name, subnet, hosts, janitor };
-        network.build()?;
-        Ok(network)
+        Ok(Self { name, subnet, hosts, has_second_addresses, janitor })
     }
 
     fn build(&self) -> Result<(), String> {
@@ -73,13 +92,40 @@ impl Network {
 
     /// The address of a host.
     pub fn address(&self, id: u8) -> Ipv4Addr {
-        Ipv4Addr::new(PREFIX.0, PREFIX.1, self.subnet, id)
+        self.numbered(PREFIX, id)
+    }
+
+    /// The second address of a host, if hosts have two.
+    pub fn second_address(&self, id: u8) -> Option<Ipv4Addr> {
+        self.has_second_addresses.then(|| self.numbered(SECOND_PREFIX, id))
+    }
+
+    fn numbered(&self, prefix: (u8, u8), id: u8) -> Ipv4Addr {
+        Ipv4Addr::new(prefix.0, prefix.1, self.subnet, id)
     }
 
     /// From now on, what one host sends to the other is lost; the other direction is not touched.
     pub fn cut(&self, from: u8, to: u8) -> Result<(), String> {
-        let sender = self.address(from).to_string();
-        self.filter(to, &["-A", "INPUT", "-s", &sender, "-j", "DROP"])
+        self.cut_at(self.address(from), to)
+    }
+
+    fn cut_at(&self, sender: Ipv4Addr, to: u8) -> Result<(), String> {
+        self.filter(to, &["-A", "INPUT", "-s", &sender.to_string(), "-j", "DROP"])
+    }
+
+    /// What others send from their second addresses to this host's is lost, and the other way.
+    pub fn cut_second_address(&self, id: u8) -> Result<(), String> {
+        for other in (1..=self.hosts).filter(|other| *other != id) {
+            self.cut_at(self.numbered(SECOND_PREFIX, id), other)?;
+            self.cut_at(self.numbered(SECOND_PREFIX, other), id)?;
+        }
+        Ok(())
+    }
+
+    /// The same of the first addresses; the test still reaches the host there.
+    pub fn cut_first_address(&self, id: u8) -> Result<(), String> {
+        let others: Vec<_> = (1..=self.hosts).filter(|other| *other != id).collect();
+        self.part(&[id], &others)
     }
 
     /// Cuts both directions between each host of one side and each of the other.
