@@ -5,8 +5,9 @@
 //! what it has tried, each znode has a history of its own (linearizability is local), which ends after a few dozen
 //! operations; then a new znode takes its place.
 //!
-//! Reads of ZooKeeper may be stale, and `sync` only asks the leader. A read that is recorded is one behind an own write:
-//! the session's order puts it behind a majority's agreement.
+//! Reads of ZooKeeper may be stale. A read that is recorded is one behind an own write: the session's order puts it behind
+//! a majority's agreement. Apache ZooKeeper's `sync` only asks the leader, who may have been replaced; ours asks a quorum,
+//! too, so that where all members are ours every other read is one behind a `sync`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -20,9 +21,10 @@ use rookeeper_protocol::types::ErrorCode;
 use stateright::semantics::{ConsistencyTester, LinearizabilityTester, SequentialSpec};
 
 use crate::client::{Client, Failure, Reply};
-use crate::request::{get, make, set};
+use crate::ensemble::Ensemble;
+use crate::request::{get, make, set, sync};
 use crate::rng::Rng;
-use crate::server::{PATIENCE, POLL};
+use crate::server::{Kind, PATIENCE, POLL};
 
 /// Clients that ask at the same time.
 const CLIENTS: usize = 6;
@@ -127,18 +129,20 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Starts the clients, spread over these servers. What they ask is drawn from the seed.
-    pub fn start(servers: &[SocketAddr], seed: u64) -> Result<Self, String> {
+    /// Starts the clients, spread over the members. What they ask is drawn from the seed.
+    pub fn start(ensemble: &Ensemble, seed: u64) -> Result<Self, String> {
+        let servers: Vec<SocketAddr> = ensemble.addresses();
+        let syncs = ensemble.ids().into_iter().all(|id| ensemble.server(id).kind() == Kind::Ours);
         let shared = Arc::new(Shared::default());
         let mut threads = Vec::new();
         for number in 0..CLIENTS {
-            let mut servers = servers.to_vec();
+            let mut servers = servers.clone();
             let first = number % servers.len();
             servers.rotate_left(first);
             let client = Client::open(&servers, SESSION_TIMEOUT_MS)?;
             let (shared, rng) = (Arc::clone(&shared), Rng::new(seed.wrapping_add(number as u64)));
             threads.push(std::thread::spawn(move || {
-                let mut asker = Asker { client, rng, shared: &shared, number };
+                let mut asker = Asker { client, rng, shared: &shared, number, syncs };
                 if let Err(failure) = asker.run() {
                     shared.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
                 }
@@ -196,6 +200,7 @@ struct Asker<'s> {
     rng: Rng,
     shared: &'s Shared,
     number: usize,
+    syncs: bool,
 }
 
 impl Asker<'_> {
@@ -260,11 +265,12 @@ impl Asker<'_> {
         Ok(answer)
     }
 
-    /// Writes a znode of its own, and reads behind that. Returns the value and its version.
+    /// Writes a znode of its own or, where that is enough, syncs, and reads behind that. Returns the value and its version.
     fn read(&mut self, process: usize, own: &str, path: &str) -> Result<(u64, i32), Failure> {
         let mut version = 0;
+        let before = if self.syncs && self.rng.one_in(2) { sync(path) } else { set(own, Some(b"x"), -1) };
         let answer = self.ask(process, path, Operation::Read, |asker| {
-            answered(asker.client.call(&set(own, Some(b"x"), -1))?)?;
+            answered(asker.client.call(&before)?)?;
             let reply = answered(asker.client.call(&get(path, false))?)?;
             let (data, stat) = reply.data().map_err(|_| Failure::Lost)?;
             version = stat.version;

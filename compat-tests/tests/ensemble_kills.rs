@@ -17,7 +17,10 @@ use rookeeper_compat_tests::server::{Kind, PATIENCE};
 /// Leaders killed in a row.
 const KILLS: usize = 100;
 
-/// The same of Apache ZooKeeper, whose starts and elections take seconds: enough to prove the test.
+/// Kills, the first ones, behind which histories are judged. Clients that ask all the time make each kill take twice as long.
+const KILLS_RECORDED: usize = 25;
+
+/// Kills of Apache ZooKeeper, whose starts and elections take seconds: enough to prove the test.
 const KILLS_OF_JAVA: usize = 5;
 
 /// Faults of a run with recorded histories.
@@ -25,6 +28,9 @@ const FAULTS: usize = 12;
 
 /// Operations that clients are answered during a fault, and after it.
 const OPERATIONS: u64 = 60;
+
+/// The same during one of many kills: a few of each client's.
+const OPERATIONS_OF_KILLS: u64 = 30;
 
 /// Steps of the load between two kills.
 const STEPS: u64 = 20;
@@ -59,8 +65,11 @@ fn leaders_are_killed_in_a_row() {
         |_| if kind == Kind::Java { KILLS_OF_JAVA } else { KILLS },
         |kills| kills.parse().expect("ROOKEEPER_LEADER_KILLS is not a number"),
     );
+    let seed = seed();
     let mut ensemble = ok("start", Ensemble::start(&[kind; 3]));
     let load = ok("load", Load::start(&ensemble.addresses()));
+    let mut recording = Some(ok("clients", Recording::start(&ensemble, seed)));
+    let mut answered = 0;
     let mut leader = ok("leader", ensemble.settle());
     for kill in 1..=kills {
         let what = format!("kill {kill}, of member {leader}");
@@ -68,6 +77,9 @@ fn leaders_are_killed_in_a_row() {
         let next = ok(&what, ensemble.settle());
         assert_ne!(next, leader, "{what}");
         ok(&what, load.progress(STEPS));
+        if let Some(recording) = &recording {
+            ok(&what, recording.progress(OPERATIONS_OF_KILLS));
+        }
         ok(&what, ensemble.launch(leader));
         leader = ok(&what, ensemble.settle());
         let rest = load.at_rest();
@@ -75,11 +87,14 @@ fn leaders_are_killed_in_a_row() {
             ok(&what, load.check(address));
         }
         drop(rest);
+        if let Some(recording) = recording.take_if(|_| kill >= KILLS_RECORDED.min(kills)) {
+            answered = ok(&format!("histories, seed {seed}"), recording.end());
+        }
     }
     let rest = load.at_rest();
     let znodes = ok("at the end", ensemble.compare_after_load(&ensemble.ids()));
     drop(rest);
-    eprintln!("{kills} leaders killed, {} steps of the load, {znodes} znodes", load.steps());
+    eprintln!("{kills} leaders killed, {} steps, {answered} operations, {znodes} znodes", load.steps());
     ok("the load", load.end());
 }
 
@@ -135,7 +150,7 @@ fn faults(members: usize, victims_max: usize) {
     let seed = seed();
     let mut rng = Rng::new(seed);
     let mut ensemble = ok("start", Ensemble::start(&vec![subject_kind(); members]));
-    let recording = ok("clients", Recording::start(&ensemble.addresses(), seed));
+    let recording = ok("clients", Recording::start(&ensemble, seed));
     ok("at first", recording.progress(OPERATIONS));
     for round in 0..FAULTS {
         let fault = *rng.pick(&ALL_FAULTS);
@@ -180,6 +195,8 @@ fn full_disk(victim: u8) {
     // The highest number leads.
     ok("leader", ensemble.settle());
     let load = ok("load", Load::start(&ensemble.addresses()));
+    let seed = seed();
+    let recording = ok("clients", Recording::start(&ensemble, seed));
     let mut client = ok("client", Client::open(&ensemble.addresses(), 40_000));
     ok("a znode", client.insist(&make("/large", "")));
     let end = Instant::now() + PATIENCE;
@@ -193,9 +210,12 @@ fn full_disk(victim: u8) {
     ensemble.kill(victim);
     ok("the others", ensemble.settle());
     ok("the others", load.progress(STEPS));
+    ok("the others", recording.progress(OPERATIONS));
     ok("disk", ensemble.resize_disk(victim, LARGER_DISK_MEGABYTES));
     ok("launch", ensemble.launch(victim));
     ok("the member is back", ensemble.settle());
+    ok("the member is back", recording.progress(OPERATIONS));
+    ok(&format!("histories, seed {seed}"), recording.end());
     let rest = load.at_rest();
     for address in ensemble.addresses() {
         ok("all is there", load.check(address));

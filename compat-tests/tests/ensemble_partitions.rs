@@ -1,6 +1,9 @@
 //! Members on hosts of their own, network namespaces, whose links are cut in every shape, slow or lossy, while
 //! histories are recorded: what clients saw is linearizable, and once all is well again the members are equal.
 //!
+//! Links that are slow by their rate need the kernel's `tbf`, those that are by their delay its `netem`, which some kernels
+//! do without: that is said then, and those faults are left out.
+//!
 //! Needs root, iproute2 and iptables (`provision/provision.sh network`). With `COMPAT_SUBJECT=java` the members are
 //! Apache ZooKeeper.
 
@@ -17,6 +20,10 @@ const DRAWN: usize = 4;
 
 /// A link that a snapshot of the tests' trees passes in a second.
 const SLOW_KILOBITS: u32 = 512;
+
+/// How long packets are on their way on a link that is far, and by how much that varies: they overtake each other.
+const DELAY_MS: u32 = 80;
+const JITTER_MS: u32 = 40;
 
 /// One of so many packets is lost on a lossy link.
 const LOST_ONE_IN: u32 = 20;
@@ -46,9 +53,14 @@ enum Fault {
     FollowerSlow,
     /// Everyone loses packets.
     Lossy,
+    /// What the leader sends takes long, now more and now less.
+    LeaderFar,
+    /// Everyone's packets do.
+    AllFar,
 }
 
-const ALL_FAULTS: [Fault; 9] = [
+/// Those that every kernel can do.
+const FAULTS: [Fault; 9] = [
     Fault::LeaderInMinority,
     Fault::FollowersInMinority,
     Fault::LeaderUnheard,
@@ -59,6 +71,9 @@ const ALL_FAULTS: [Fault; 9] = [
     Fault::FollowerSlow,
     Fault::Lossy,
 ];
+
+/// Those that need `netem`.
+const FAULTS_OF_DELAY: [Fault; 2] = [Fault::LeaderFar, Fault::AllFar];
 
 /// Does it, and returns those members that must be able to serve meanwhile; none where nobody needs to.
 fn strike(ensemble: &Ensemble, fault: Fault, leader: u8) -> Result<Vec<u8>, String> {
@@ -101,6 +116,11 @@ fn strike(ensemble: &Ensemble, fault: Fault, leader: u8) -> Result<Vec<u8>, Stri
             all.iter().try_for_each(|id| network.lose(*id, LOST_ONE_IN))?;
             Ok(Vec::new())
         }
+        Fault::LeaderFar => network.delay(leader, DELAY_MS, JITTER_MS).map(|()| Vec::new()),
+        Fault::AllFar => {
+            all.iter().try_for_each(|id| network.delay(*id, DELAY_MS, JITTER_MS))?;
+            Ok(Vec::new())
+        }
     }
 }
 
@@ -110,9 +130,15 @@ fn faults(members: usize) {
     eprintln!("ROOKEEPER_SEED={seed}");
     let mut rng = Rng::new(seed);
     let mut ensemble = ok("start", Ensemble::start_on_hosts(&vec![subject_kind(); members]));
-    let recording = ok("clients", Recording::start(&ensemble.addresses(), seed));
-    let drawn: Vec<_> = (0..DRAWN).map(|_| *rng.pick(&ALL_FAULTS)).collect();
-    for fault in ALL_FAULTS.into_iter().chain(drawn) {
+    let recording = ok("clients", Recording::start(&ensemble, seed));
+    let mut shapes = FAULTS.to_vec();
+    if ok("network", ensemble.network()).can_delay() {
+        shapes.extend(FAULTS_OF_DELAY);
+    } else {
+        eprintln!("left out: {FAULTS_OF_DELAY:?}, since this kernel has no netem");
+    }
+    let drawn: Vec<_> = (0..DRAWN).map(|_| *rng.pick(&shapes)).collect();
+    for fault in shapes.into_iter().chain(drawn) {
         let leader = ok("leader", ensemble.settle());
         let what = format!("{fault:?} with leader {leader}, seed {seed}");
         eprintln!("{what}");

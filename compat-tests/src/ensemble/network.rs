@@ -1,5 +1,5 @@
 //! Hosts for the members of an ensemble: network namespaces around a switch, which can be cut, slowed down and made to
-//! lose packets. Needs root, iproute2 and iptables.
+//! lose packets. Needs root, iproute2 and iptables; delays need a kernel with `netem`.
 //!
 //! The test itself has a port of the switch, too, and reaches every member whatever is cut between them.
 
@@ -152,6 +152,21 @@ impl Network {
         let host = self.host(id);
         let what = ["qdisc", "replace", "dev", "eth0", "root", "tbf", "rate", &rate, "burst", BURST, "latency", QUEUE];
         run("tc", &[&["-n", &host], &what[..]].concat())
+    }
+
+    /// Whether this kernel can delay packets.
+    pub fn can_delay(&self) -> bool {
+        // Number 0 is the switch, whose own loopback nobody uses.
+        let delays =
+            |what| run("tc", &["-n", &self.host(0), "qdisc", what, "dev", "lo", "root", "netem", "delay", "1ms"]);
+        delays("add").and_then(|()| delays("del")).is_ok()
+    }
+
+    /// What a host sends is on its way for so long, and by up to the jitter more or less.
+    pub fn delay(&self, id: u8, delay_ms: u32, jitter_ms: u32) -> Result<(), String> {
+        let (delay, jitter) = (format!("{delay_ms}ms"), format!("{jitter_ms}ms"));
+        let host = self.host(id);
+        run("tc", &["-n", &host, "qdisc", "replace", "dev", "eth0", "root", "netem", "delay", &delay, &jitter])
     }
 
     /// Everything is as it was at first.
