@@ -54,6 +54,14 @@ impl Process {
     }
 }
 
+/// How much memory a process has at this moment.
+pub fn resident_megabytes(process: u32) -> Result<u64, String> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).map_err(|error| error.to_string())?;
+    let size = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = size.and_then(|size| size.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kilobytes.map(|size| size / 1024).ok_or_else(|| format!("no size in: {status}"))
+}
+
 /// A shell that runs `script` when this process is gone: the script has to `read` first, from a pipe that only we hold.
 pub fn janitor(script: &str, arguments: &[&str]) -> Result<Child, String> {
     let mut command = Command::new("sh");

@@ -116,7 +116,7 @@ impl Ensemble {
     }
 
     /// Writes up to a zxid at which members note the digest, and waits until all of these have the same one there.
-    fn compare_digests(&self, ids: &[u8]) -> Result<(), String> {
+    pub fn compare_digests(&self, ids: &[u8]) -> Result<(), String> {
         let mut control = ControlClient::connect(self.address(ids[0]))?;
         control.create(DIGEST_PATH)?;
         let zxid = loop {
