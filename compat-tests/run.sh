@@ -109,7 +109,7 @@ stage_compare() {
     local file name names=(--lib)
     for file in compat-tests/tests/*.rs; do
         name=$(basename "$file" .rs)
-        case $name in crash | mixed* | rolling_switch | ensemble_* | reconfig | growth | initialize | groups | read_only | local_sessions | observers | synchronizing | rollover | peer_ports | worst_day | hostile_peers | large_snapshot) ;; *) names+=(--test "$name") ;; esac
+        case $name in crash | mixed* | rolling_switch | ensemble_* | reconfig | growth | initialize | groups | read_only | local_sessions | observers | synchronizing | rollover | peer_ports | worst_day | hostile_peers | large_snapshot | zkcli_members) ;; *) names+=(--test "$name") ;; esac
     done
     side_by_side "${names[@]}"
 }
@@ -119,7 +119,7 @@ stage_mixed() { side_by_side --test mixed --test mixed_log --test mixed_sessions
 # Members that come, go and change, and what they are for clients meanwhile.
 stage_members() {
     side_by_side --test reconfig --test growth --test initialize --test groups --test read_only --test local_sessions --test observers --test synchronizing \
-        --test rollover --test peer_ports --test worst_day --test hostile_peers --test large_snapshot
+        --test rollover --test peer_ports --test worst_day --test hostile_peers --test large_snapshot --test zkcli_members
 }
 
 stage_ensemble() {
