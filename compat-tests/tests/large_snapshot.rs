@@ -16,6 +16,9 @@ const PARENTS: usize = 300;
 const CHILDREN: usize = 1000;
 const BYTES: usize = 100;
 
+/// Clients that make it.
+const FILLERS: usize = 3;
+
 /// By how much the leader may grow while it sends the tree: pieces of it, and what is written meanwhile. The tree takes more.
 const LEADER_GROWTH_MAX_MEGABYTES: u64 = 48;
 
@@ -35,14 +38,21 @@ fn ok<T>(result: Result<T, String>) -> T {
     result.unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// Makes the tree, several clients at a time.
 fn fill(ensemble: &Ensemble, leader: u8) {
-    let mut client = ok(Client::open(&[ensemble.address(leader)], TIMEOUT_MS));
+    let address = ensemble.address(leader);
     let data = "x".repeat(BYTES);
-    for parent in 0..PARENTS {
-        let children = (0..CHILDREN).map(|child| make(format!("/tree{parent}/znode{child}"), &data));
-        let requests: Vec<_> = [make(format!("/tree{parent}"), "")].into_iter().chain(children).collect();
-        assert_eq!(ok(client.insist(&multi(&requests))).error, 0);
-    }
+    let part = &|first: usize| {
+        let mut client = ok(Client::open(&[address], TIMEOUT_MS));
+        for parent in (first..PARENTS).step_by(FILLERS) {
+            let children = (0..CHILDREN).map(|child| make(format!("/tree{parent}/znode{child}"), &data));
+            let requests: Vec<_> = [make(format!("/tree{parent}"), "")].into_iter().chain(children).collect();
+            assert_eq!(ok(client.insist(&multi(&requests))).error, 0);
+        }
+        ok(client.close());
+    };
+    std::thread::scope(|scope| (0..FILLERS).for_each(|first| drop(scope.spawn(move || part(first)))));
+    let mut client = ok(Client::open(&[address], TIMEOUT_MS));
     assert_eq!(ok(client.insist(&make("/written", ""))).error, 0);
     ok(client.close());
 }
