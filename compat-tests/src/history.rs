@@ -7,7 +7,8 @@
 //!
 //! Reads of ZooKeeper may be stale. A read that is recorded is one behind an own write: the session's order puts it behind
 //! a majority's agreement. Apache ZooKeeper's `sync` only asks the leader, who may have been replaced; ours asks a quorum,
-//! too, so that where all members are ours every other read is one behind a `sync`.
+//! too, so that where all members are ours some reads are behind a `sync`, and some clients do nothing else: they stay with a
+//! member that cannot write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -28,6 +29,12 @@ use crate::server::{Kind, PATIENCE, POLL};
 
 /// Clients that ask at the same time.
 const CLIENTS: usize = 6;
+
+/// Clients that only read behind `sync`, where that is enough.
+const READERS: usize = 3;
+
+/// The pause of such a client between two reads, so that others write as much as it reads.
+const READERS_PACE: Duration = Duration::from_millis(3);
 
 /// Znodes that they share at a time.
 const ZNODES: usize = 3;
@@ -135,14 +142,15 @@ impl Recording {
         let syncs = ensemble.ids().into_iter().all(|id| ensemble.server(id).kind() == Kind::Ours);
         let shared = Arc::new(Shared::default());
         let mut threads = Vec::new();
-        for number in 0..CLIENTS {
+        let readers = if syncs { READERS } else { 0 };
+        for number in 0..CLIENTS + readers {
             let mut servers = servers.clone();
             let first = number % servers.len();
             servers.rotate_left(first);
             let client = Client::open(&servers, SESSION_TIMEOUT_MS)?;
             let (shared, rng) = (Arc::clone(&shared), Rng::new(seed.wrapping_add(number as u64)));
             threads.push(std::thread::spawn(move || {
-                let mut asker = Asker { client, rng, shared: &shared, number, syncs };
+                let mut asker = Asker { client, rng, shared: &shared, number, syncs, only_reads: number >= CLIENTS };
                 if let Err(failure) = asker.run() {
                     shared.failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
                 }
@@ -201,6 +209,7 @@ struct Asker<'s> {
     shared: &'s Shared,
     number: usize,
     syncs: bool,
+    only_reads: bool,
 }
 
 impl Asker<'_> {
@@ -211,10 +220,14 @@ impl Asker<'_> {
         while !self.shared.stop.load(Ordering::Relaxed) {
             let count = self.shared.operations.fetch_add(1, Ordering::Relaxed);
             let path = format!("/h{}-{}", count / OPERATIONS, self.rng.below(ZNODES));
-            if known.insert(path.clone()) {
+            // A znode that was not seen yet tells a reader nothing, and counts as a read without an answer.
+            if known.insert(path.clone()) && !self.only_reads {
                 self.there(&path)?;
             }
-            let outcome = match self.rng.below(4) {
+            if self.only_reads {
+                std::thread::sleep(READERS_PACE);
+            }
+            let outcome = match if self.only_reads { 0 } else { self.rng.below(4) } {
                 0 | 1 => self.read(process, &own, &path).map(drop),
                 2 => {
                     let value = self.value();
@@ -230,6 +243,8 @@ impl Asker<'_> {
                 }),
             };
             match outcome {
+                // Who waits for answers waits for writes, too.
+                Ok(()) if self.only_reads => {}
                 Ok(()) => {
                     self.shared.answered.fetch_add(1, Ordering::Relaxed);
                 }
@@ -268,7 +283,8 @@ impl Asker<'_> {
     /// Writes a znode of its own or, where that is enough, syncs, and reads behind that. Returns the value and its version.
     fn read(&mut self, process: usize, own: &str, path: &str) -> Result<(u64, i32), Failure> {
         let mut version = 0;
-        let before = if self.syncs && self.rng.one_in(2) { sync(path) } else { set(own, Some(b"x"), -1) };
+        let before =
+            if self.only_reads || (self.syncs && self.rng.one_in(2)) { sync(path) } else { set(own, Some(b"x"), -1) };
         let answer = self.ask(process, path, Operation::Read, |asker| {
             answered(asker.client.call(&before)?)?;
             let reply = answered(asker.client.call(&get(path, false))?)?;
