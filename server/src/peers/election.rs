@@ -242,7 +242,11 @@ impl Port {
 
 fn prepare(stream: &TcpStream, sockets: ElectionSockets) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    SockRef::from(stream).set_keepalive(sockets.keep_alive)
+    let socket = SockRef::from(stream);
+    // A vote that the other end's system does not even acknowledge went over a path that is dead, and another address may
+    // be reached (`QuorumCnxManager#asyncValidateIfSocketIsStillReachable`). A process that is paused acknowledges.
+    socket.set_tcp_user_timeout(Some(sockets.connect_timeout))?;
+    socket.set_keepalive(sockets.keep_alive)
 }
 
 /// Accepts connections, and reads from each who it is.

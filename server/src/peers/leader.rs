@@ -21,6 +21,9 @@ use super::packets::Packets;
 use crate::disk::{Progress, SnapshotReader, SnapshotSink};
 use crate::runtime::{Shared, tree_rules};
 
+/// How long an address that was refused rests while others have not answered yet.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
 /// Which leader to reach, and how long that may take.
 #[derive(Debug)]
 pub(crate) struct Dial {
@@ -186,32 +189,100 @@ impl Task {
     }
 }
 
-/// Connects to whichever address answers first. Whether to try again is the machine's to say.
+/// Connects to whichever address answers first. Once all have failed it is the machine's to say whether to try again; until
+/// then those that were refused are asked again (`Learner.LeaderConnector`): one that drops everything must not keep others
+/// waiting, of which a leader may open the port in this moment.
 async fn connect(dial: &Dial) -> io::Result<TcpStream> {
     let deadline = Instant::now() + dial.timeout;
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "no list of members says where it is");
+    let mut unknown = dial.at.len();
     let mut tries = JoinSet::new();
     for address in &dial.at {
-        tries.spawn(connect_to(address.clone()));
+        tries.spawn(connect_to(address.clone(), Duration::ZERO));
     }
     loop {
-        match tokio::time::timeout_at(deadline, tries.join_next()).await {
-            Ok(Some(Ok(Ok(stream)))) => return Ok(stream),
-            Ok(Some(Ok(Err(error)))) => failure = error,
-            Ok(Some(Err(error))) => failure = io::Error::other(error),
-            Ok(None) => return Err(failure),
-            Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+        let Ok(tried) = tokio::time::timeout_at(deadline, tries.join_next()).await else {
+            return Err(io::ErrorKind::TimedOut.into());
+        };
+        match tried {
+            Some(Ok(Ok(stream))) => return Ok(stream),
+            Some(Ok(Err((address, pause, error)))) => {
+                failure = error;
+                unknown -= usize::from(pause.is_zero());
+                if unknown == 0 {
+                    return Err(failure);
+                }
+                tries.spawn(connect_to(address, RETRY_PAUSE));
+            }
+            Some(Err(error)) => return Err(io::Error::other(error)),
+            None => return Err(failure),
         }
     }
 }
 
-async fn connect_to(address: HostPort) -> io::Result<TcpStream> {
+/// Tries an address after a pause; what was tried comes with the error.
+async fn connect_to(address: HostPort, pause: Duration) -> Result<TcpStream, (HostPort, Duration, io::Error)> {
+    tokio::time::sleep(pause).await;
+    connect_once(&address).await.map_err(|error| (address, pause, error))
+}
+
+async fn connect_once(address: &HostPort) -> io::Result<TcpStream> {
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for socket in resolve(&address).await? {
+    for socket in resolve(address).await? {
         match TcpStream::connect(socket).await {
             Ok(stream) => return Ok(stream),
             Err(error) => failure = error,
         }
     }
     Err(failure)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tokio::net::TcpListener;
+
+    /// Longer than any of these takes.
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn dial(ports: &[u16]) -> Dial {
+        let at = ports.iter().map(|port| HostPort { host: "127.0.0.1".to_owned(), port: *port }).collect();
+        Dial { dial: DialId(1), to: ServerId(1), at, timeout: LONG, patience: LONG }
+    }
+
+    async fn free_port() -> u16 {
+        TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+    }
+
+    /// A port whose queue is full: nobody is answered there.
+    async fn silent() -> (TcpListener, Vec<tokio::task::JoinHandle<io::Result<TcpStream>>>) {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let at = listener.local_addr().unwrap();
+        let guests = (0..8).map(|_| tokio::spawn(TcpStream::connect(at))).collect();
+        (listener, guests)
+    }
+
+    #[tokio::test]
+    async fn an_address_that_refuses_is_asked_again_while_another_is_silent() {
+        let (listener, guests) = silent().await;
+        let late = free_port().await;
+        let dial = dial(&[listener.local_addr().unwrap().port(), late]);
+        let mut connecting = std::pin::pin!(connect(&dial));
+        let given_up = tokio::time::timeout(RETRY_PAUSE, connecting.as_mut()).await;
+        assert!(given_up.is_err(), "{given_up:?}");
+        let opened = TcpListener::bind(("127.0.0.1", late)).await.unwrap();
+        let stream = tokio::time::timeout(LONG, connecting).await.unwrap().unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), opened.local_addr().unwrap());
+        guests.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test]
+    async fn where_all_refuse_nobody_waits() {
+        let dial = dial(&[free_port().await, free_port().await]);
+        let refused = tokio::time::timeout(LONG / 2, connect(&dial)).await.unwrap();
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
 }
