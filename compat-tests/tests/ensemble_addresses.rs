@@ -1,5 +1,5 @@
 //! Members with two addresses each (`multiAddress.enabled`), as on two networks: they elect and serve over the one that is
-//! left at a start, whichever that is, also where a member is Apache ZooKeeper.
+//! left, at a start and while they run, whichever that is, also where members of both kinds are one ensemble.
 //!
 //! Needs root, iproute2 and iptables (`provision/provision.sh network`). With `COMPAT_SUBJECT=java` all members are
 //! Apache ZooKeeper.
@@ -77,6 +77,29 @@ fn one_network_is_left(kinds: [Kind; 3]) {
     ok("at the end", doubled.ensemble.compare(&doubled.ensemble.ids()));
 }
 
+fn one_address_is_lost(kinds: [Kind; 3]) {
+    let mut doubled = Doubled::start(kinds);
+    assert_eq!(ok("a znode", doubled.clients[0].insist(&make("/a", ""))).error, 0);
+    let leader = doubled.serves("all is well");
+    ok("cut", doubled.network().cut_first_address(leader));
+    doubled.serves("the leader's first address is lost");
+    ok("heal", doubled.network().heal());
+    for id in doubled.ensemble.ids() {
+        ok("cut", doubled.network().cut_second_address(id));
+    }
+    doubled.serves("the second network is lost");
+    ok("heal", doubled.network().heal());
+
+    // They find each other where there is nothing else from the start.
+    for id in doubled.ensemble.ids() {
+        ok("the end", doubled.ensemble.terminate(id));
+        ok("cut", doubled.network().cut_first_address(id));
+    }
+    ok("launch", doubled.ensemble.launch_all());
+    doubled.serves("a start without the first network");
+    ok("at the end", doubled.ensemble.compare(&doubled.ensemble.ids()));
+}
+
 #[test]
 fn ours_have_one_network_left() {
     one_network_is_left([subject_kind(); 3]);
@@ -85,4 +108,24 @@ fn ours_have_one_network_left() {
 #[test]
 fn ours_lead_javas_over_one_network() {
     one_network_is_left([Kind::Java, subject_kind(), subject_kind()]);
+}
+
+#[test]
+fn java_leads_ours_over_one_network() {
+    one_network_is_left([subject_kind(), Kind::Java, Kind::Java]);
+}
+
+#[test]
+fn ours_lose_an_address() {
+    one_address_is_lost([subject_kind(); 3]);
+}
+
+#[test]
+fn ours_lead_and_lose_an_address() {
+    one_address_is_lost([Kind::Java, subject_kind(), subject_kind()]);
+}
+
+#[test]
+fn java_leads_and_loses_an_address() {
+    one_address_is_lost([subject_kind(), Kind::Java, Kind::Java]);
 }
