@@ -7,6 +7,9 @@ use rookeeper_core::session::LocalSessions;
 
 use super::reader::Reader;
 
+/// Java's default of `snapshotSizeFactor` (`ZKDatabase`).
+const SNAPSHOT_SIZE_FACTOR: f64 = 0.33;
+
 /// What Java never goes below for `commitLogCount` (`ZKDatabase`).
 const COMMIT_LOG_COUNT_MIN: i64 = 500;
 
@@ -72,14 +75,13 @@ pub struct EnsembleLimits {
 pub(super) fn read(reader: &mut Reader, multi_address: bool) -> EnsembleLimits {
     let ms = |number: i64| Duration::from_millis(u64::try_from(number).unwrap_or(0));
     let (tick_ms, init_limit) = (i64::from(reader.int("tickTime")), reader.int("initLimit"));
-    let factor = reader.real("snapshotSizeFactor");
     EnsembleLimits {
         init_limit,
         sync_limit: reader.int("syncLimit"),
         connect_to_learner_master_limit: reader.int("connectToLearnerMasterLimit"),
         patience: ms((tick_ms * i64::from(init_limit)).max(1)),
         commit_log_count: commit_log_count(reader),
-        snapshot_size_permille: (factor >= 0.0).then_some((factor * 1000.0) as u32),
+        snapshot_size_permille: snapshot_size_permille(reader),
         force_snapshot_sync: reader.switch("forceSnapshotSync"),
         cnx_timeout: ms(i64::from(reader.int("cnxTimeout")).max(1)),
         quorum_cnxn_timeout: ms(quorum_cnxn_timeout_ms(reader, tick_ms)),
@@ -159,6 +161,17 @@ fn local_sessions(reader: &Reader) -> LocalSessions {
         (true, false) => LocalSessions::Enabled,
         (true, true) => LocalSessions::Upgradable,
     }
+}
+
+/// `ZKDatabase` takes its default for what is more than the whole snapshot.
+fn snapshot_size_permille(reader: &mut Reader) -> Option<u32> {
+    const NAME: &str = "snapshotSizeFactor";
+    let mut factor = reader.real(NAME);
+    if factor > 1.0 {
+        reader.warn(NAME, format!("must be at most 1; it is taken as {SNAPSHOT_SIZE_FACTOR}, as Apache ZooKeeper does"));
+        factor = SNAPSHOT_SIZE_FACTOR;
+    }
+    (factor >= 0.0).then_some((factor * 1000.0) as u32)
 }
 
 fn commit_log_count(reader: &mut Reader) -> usize {

@@ -224,6 +224,11 @@ fn what_has_no_effect_is_told() {
             "zoo.cfg:3: forceSync: \"false\" is not allowed; it must be no or yes. It is taken as yes, as Apache ZooKeeper \
              does",
         ),
+        (
+            "snapshotSizeFactor=1.5",
+            "",
+            "zoo.cfg:3: snapshotSizeFactor: must be at most 1; it is taken as 0.33, as Apache ZooKeeper does",
+        ),
         ("snapCount=1", "", "zoo.cfg:3: snapCount: must be at least 2; it is taken as 2, as Apache ZooKeeper does"),
         (
             "autopurge.snapRetainCount=1",
