@@ -168,7 +168,8 @@ fn snapshot_size_permille(reader: &mut Reader) -> Option<u32> {
     const NAME: &str = "snapshotSizeFactor";
     let mut factor = reader.real(NAME);
     if factor > 1.0 {
-        reader.warn(NAME, format!("must be at most 1; it is taken as {SNAPSHOT_SIZE_FACTOR}, as Apache ZooKeeper does"));
+        reader
+            .warn(NAME, format!("must be at most 1; it is taken as {SNAPSHOT_SIZE_FACTOR}, as Apache ZooKeeper does"));
         factor = SNAPSHOT_SIZE_FACTOR;
     }
     (factor >= 0.0).then_some((factor * 1000.0) as u32)
