@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use rookeeper_compat_tests::client::Client;
 use rookeeper_compat_tests::ensemble::picture::metric;
 use rookeeper_compat_tests::ensemble::{Ensemble, Mode, Role, usual};
+use rookeeper_compat_tests::polling::until;
 use rookeeper_compat_tests::process::resident_megabytes;
 use rookeeper_compat_tests::request::*;
-use rookeeper_compat_tests::server::{Kind, PATIENCE, POLL};
+use rookeeper_compat_tests::server::Kind;
 
 /// Znodes of the tree, and the data of each.
 const PARENTS: usize = 300;
@@ -76,17 +77,15 @@ fn writes(mut client: Client, stop: &AtomicBool) -> (u64, Duration) {
 
 /// The largest that leader and learner are until the learner follows.
 fn largest(ensemble: &Ensemble, leader: u8, learner: u8) -> (u64, u64) {
-    let (end, mut largest) = (Instant::now() + PATIENCE, (0, 0));
-    loop {
+    let mut largest = (0, 0);
+    let followed = until("the learner follows", || {
         let follows = ensemble.mode(learner) == Some(Mode::Follower);
         largest.0 = largest.0.max(resident(ensemble, leader));
         largest.1 = largest.1.max(resident(ensemble, learner));
-        if follows {
-            return largest;
-        }
-        assert!(Instant::now() < end, "{}", ensemble.server(learner).broken("does not follow"));
-        std::thread::sleep(POLL);
-    }
+        Ok(follows)
+    });
+    ok(followed.map_err(|late| format!("{late}; {}", ensemble.server(learner).broken("does not follow"))));
+    largest
 }
 
 #[test]
