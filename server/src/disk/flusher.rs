@@ -57,7 +57,8 @@ pub(crate) struct Flusher {
     last_at: Option<Instant>,
     /// The next flush is left to the thread.
     steps_aside: bool,
-    /// The log is flushed up to here, with `forceSync=no` as far as it is written.
+    /// The log was flushed up to here, with `forceSync=no` as far as it is written. A member, whose log may be cut, goes by its
+    /// writes instead.
     durable: Zxid,
 }
 

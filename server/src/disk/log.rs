@@ -1,4 +1,4 @@
-//! The thread that prepares requests, flushes the log, and applies what is flushed.
+//! The thread that prepares requests, has the log flushed (`flusher.rs`), and applies what is flushed.
 //!
 //! While one group is on its way to the disk, requests collect for the next: the disk's own pace makes the groups. One
 //! thread for all but the waiting saves hand-overs on the way of every write, and what a request needs stays in one core's

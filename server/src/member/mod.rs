@@ -10,8 +10,9 @@
 //!        connections <--- replies, events ---------------------------- apply
 //! ```
 //!
-//! One thread does all of it, as for a server that stands alone: what a batch asks to be sent goes out before the batch is
-//! flushed, so that the disks of all members work at the same time.
+//! One thread does all of it, as for a server that stands alone, but for the waiting for a busy or slow disk
+//! (`crate::disk::Flusher`): what a batch asks to be sent goes out before the batch is flushed, so that the disks of all
+//! members work at the same time.
 
 mod disk;
 mod dispatch;
