@@ -190,7 +190,7 @@ impl Task {
         loop {
             let next = self.serve_batch();
             if !self.writes.is_empty() {
-                self.shared.submit(&mut self.writes);
+                self.shared.carry_out(&mut self.writes);
             }
             let unwritten = {
                 let mut state = self.handle.state.lock();

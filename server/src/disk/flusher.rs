@@ -124,6 +124,16 @@ impl Flusher {
         self.covered.is_some()
     }
 
+    /// Whether the next flush does not take long, as far as can be told, and would be waited for at once.
+    pub(crate) fn is_quick(&self) -> bool {
+        !self.is_busy() && !self.steps_aside && self.appended == 0
+    }
+
+    /// Whether there is something to do that nobody was told of.
+    pub(crate) fn has_news(&self) -> bool {
+        self.has_ended() || self.is_due()
+    }
+
     /// Whether a flush has ended that nobody has taken note of.
     pub(crate) fn has_ended(&self) -> bool {
         self.is_busy() && self.slot.desk.lock().ended.is_some()

@@ -7,6 +7,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
 
 use bytes::BytesMut;
 use parking_lot::{Condvar, Mutex};
@@ -20,7 +21,7 @@ use tokio::runtime::Handle;
 
 use super::flusher::Flusher;
 use crate::client::ConnectionHandle;
-use crate::runtime::{Shared, delivery};
+use crate::runtime::{Arrived, LoneClient, Next, Reader, Shared, delivery};
 
 /// Requests prepared under one hold of the pipeline; handshakes get their turn in between.
 const PREPARE_MAX: usize = 512;
@@ -140,6 +141,7 @@ pub(crate) struct LogThread {
     flusher: Flusher,
     /// More has come while the last group was under way.
     crowded: bool,
+    lone: LoneClient,
     /// What the present group is made of.
     requests: Vec<WriteRequest>,
     /// The group's log entries, one behind the other.
@@ -165,6 +167,7 @@ impl LogThread {
             progress,
             flusher,
             crowded: false,
+            lone: LoneClient::default(),
             requests: Vec::new(),
             entries: BytesMut::new(),
             ends: Vec::new(),
@@ -174,51 +177,23 @@ impl LogThread {
     }
 
     /// Runs until the server stops and everything is answered, or until a write fails.
-    pub(crate) fn run(mut self) {
-        let _critical = self.shared.critical_thread();
-        if let Err(error) =
-            self.work().and_then(|()| self.flusher.settle(&mut self.log)).and_then(|()| self.log.close().map(|_| ()))
-        {
-            self.shared.fail(&error.to_string());
-        }
-    }
-
-    fn work(&mut self) -> Result<()> {
-        while self.take_work() {
-            self.flusher.collect(&mut self.log)?;
-            self.prepare();
-            self.append()?;
-            // Before what is durable already is applied: the disk works meanwhile.
-            self.flusher.flush(&mut self.log, self.crowded)?;
-            // Who is answered now and asks again at once has not waited for the disk.
-            self.crowded = !self.shared.inbox.lock().is_empty();
-            self.apply();
-            self.progress.attend(&self.shared, &mut self.log, None);
-        }
-        Ok(())
-    }
-
-    /// Waits for something to do. False when the server stops and nothing is left, or when it has failed.
-    fn take_work(&mut self) -> bool {
+    pub(crate) fn run(self) {
         let shared = self.shared.clone();
-        let mut inbox = shared.inbox.lock();
-        while inbox.is_empty() && !shared.has_failed() {
-            if self.flusher.has_ended() || self.flusher.is_due() || self.progress.wants_log() {
-                return true;
-            }
-            if shared.is_stopping() && !self.flusher.is_busy() {
-                return false;
-            }
-            match self.flusher.waits_for_company() {
-                None => shared.inbox.wait(&mut inbox),
-                Some(wait) => shared.inbox.wait_for(&mut inbox, wait),
-            }
-        }
-        if shared.has_failed() {
-            return false;
-        }
-        std::mem::swap(&mut inbox.requests, &mut self.requests);
-        true
+        let _critical = shared.critical_thread();
+        shared.inbox.read_as_thread(Box::new(self)).end();
+    }
+
+    fn carry_out(&mut self) -> Result<()> {
+        self.flusher.collect(&mut self.log)?;
+        self.prepare();
+        self.append()?;
+        // Before what is durable already is applied: the disk works meanwhile.
+        self.flusher.flush(&mut self.log, self.crowded)?;
+        // Who is answered now and asks again at once has not waited for the disk.
+        self.crowded = !self.shared.inbox.lock().is_empty();
+        self.apply();
+        self.progress.attend(&self.shared, &mut self.log, None);
+        Ok(())
     }
 
     /// Turns the group's requests into transactions or errors.
@@ -294,6 +269,40 @@ impl LogThread {
             if !more {
                 return;
             }
+        }
+    }
+}
+
+impl Reader for LogThread {
+    fn next(&mut self, arrived: &Arrived) -> Next {
+        if self.shared.has_failed() {
+            return Next::End;
+        }
+        if !arrived.is_empty() || self.flusher.has_news() || self.progress.wants_log() {
+            return Next::Turn;
+        }
+        if self.shared.is_stopping() && !self.flusher.is_busy() {
+            return Next::End;
+        }
+        let until = self.flusher.waits_for_company().map(|wait| Instant::now() + wait);
+        Next::Wait { until, lends: self.lone.is_alone() && !self.crowded && self.flusher.is_quick() }
+    }
+
+    fn turn(&mut self) {
+        std::mem::swap(&mut self.shared.inbox.lock().requests, &mut self.requests);
+        self.lone.note(&self.requests, self.shared.stats.received.load(Ordering::Relaxed));
+        if let Err(error) = self.carry_out() {
+            self.shared.fail(&error.to_string());
+        }
+    }
+
+    fn end(self: Box<Self>) {
+        let Self { shared, mut log, mut flusher, .. } = *self;
+        if shared.has_failed() {
+            return;
+        }
+        if let Err(error) = flusher.settle(&mut log).and_then(|()| log.close().map(|_| ())) {
+            shared.fail(&error.to_string());
         }
     }
 }

@@ -171,7 +171,12 @@ impl MemberDisk {
 
     /// Whether a flush has ended, or the image waits for one.
     pub(crate) fn has_news(&self) -> bool {
-        self.flusher.has_ended() || self.flusher.is_due() || self.progress.wants_log()
+        self.flusher.has_news() || self.progress.wants_log()
+    }
+
+    /// Whether a write does not take long, as far as can be told.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.incoming.is_none() && self.flusher.is_quick()
     }
 
     /// How long what was appended still waits for company.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rookeeper_core::peer::{Clients, Input, Lent, Output, Peer};
+use rookeeper_core::peer::{Clients, Input, Lent, Output};
 use rookeeper_core::pipeline::WriteRequest;
 use rookeeper_core::tree::Tree;
 use rookeeper_core::watch::ConnId;
@@ -19,7 +20,7 @@ use super::moving::Mover;
 use crate::client::{ConnectionHandle, ConnectionTable};
 use crate::disk::{ImageProgress, Picture};
 use crate::peers::{Addresses, ElectionPort, LeaderLink, LearnerPort};
-use crate::runtime::{Arrival, Arrived, Shared, delivery};
+use crate::runtime::{Arrival, Arrived, LoneClient, Next, Reader, Shared, delivery};
 
 /// Requests submitted under one hold of the machine; handshakes get their turn in between.
 const SUBMIT_MAX: usize = 512;
@@ -53,14 +54,21 @@ pub(crate) struct MemberThread {
     arrivals: Vec<Arrival>,
     outputs: Vec<Output>,
     outcomes: Vec<Outcome>,
+    /// Nothing was waited for since the last turn.
+    was_busy: bool,
     /// More has come while the last group was under way.
     crowded: bool,
+    lone: LoneClient,
     pub(super) monitor: Monitor,
     touched: Vec<Arc<ConnectionHandle>>,
     /// Requests of clients in the machine, and their bytes, as they were last counted.
     in_flight: (usize, usize),
+    /// Serves the sockets between servers.
+    own: Handle,
     /// Runs the tasks that write to many connections of clients.
     clients: Handle,
+    /// When time asks for something.
+    until: Instant,
     /// The machine has said that the process may end.
     pub(super) stopped: bool,
 }
@@ -78,6 +86,7 @@ impl MemberThread {
         progress: Arc<ImageProgress>,
         sockets: Sockets,
         files: MemberFiles,
+        own: Handle,
         clients: Handle,
     ) -> Self {
         let mover = Mover::new(&sockets, shared.config.ensemble.limits.clone());
@@ -95,11 +104,15 @@ impl MemberThread {
             arrivals: Vec::new(),
             outputs: Vec::new(),
             outcomes: Vec::new(),
+            was_busy: false,
             crowded: false,
+            lone: LoneClient::default(),
             monitor: Monitor::default(),
             touched: Vec::new(),
             in_flight: (0, 0),
+            own,
             clients,
+            until: Instant::now(),
             stopped: false,
         }
     }
@@ -107,55 +120,16 @@ impl MemberThread {
     /// Runs until the machine has stopped, or a write fails. The sockets between servers are served on this thread too:
     /// what another server says wakes it, and nobody else.
     pub(crate) fn run(mut self, runtime: Runtime) {
-        let _critical = self.shared.critical_thread();
-        let worked = runtime.block_on(self.work());
+        let shared = self.shared.clone();
+        let _critical = shared.critical_thread();
+        let reader = runtime.block_on(async {
+            // What the machine asked for when it was made.
+            self.finish_turn();
+            shared.inbox.read_as_task(Box::new(self)).await
+        });
         // All sockets close at once, so that the others need not wait for one who says nothing any more.
         runtime.shutdown_background();
-        // Nobody wants snapshots any more. The image is closed by whoever has it last, which must not be a thread that is
-        // left behind when the process ends.
-        self.pictures.clear();
-        self.cameras.drain(..).for_each(|camera| drop(camera.join()));
-        self.disk.end_filling();
-        if let Err(error) = worked.and_then(|()| self.disk.close()) {
-            self.shared.fail(&error.to_string());
-        }
-    }
-
-    async fn work(&mut self) -> rookeeper_storage::Result<()> {
-        // What the machine asked for when it was made.
-        self.carry_out()?;
-        while !self.stopped && !self.shared.has_failed() {
-            self.take_work().await;
-            self.submit();
-            self.step();
-            self.carry_out()?;
-            let keep_after = self.shared.machine.lock().member().and_then(Peer::keep_log_after);
-            self.disk.attend_image(keep_after);
-        }
-        Ok(())
-    }
-
-    /// Waits for something to do.
-    async fn take_work(&mut self) {
-        let shared = self.shared.clone();
-        let deadline_ms = shared.machine.lock().member().and_then(Peer::next_deadline_ms);
-        let wait = deadline_ms.map_or(WAIT_MAX, |at_ms| {
-            let ms = at_ms.saturating_sub(shared.clock.monotonic_ms()).max(0) as u64;
-            // The clock counts whole milliseconds: one that has begun is not over.
-            Duration::from_millis(ms + 1).min(WAIT_MAX)
-        });
-        let wait = self.disk.waits_for_company().map_or(wait, |company| wait.min(company));
-        // Those who read sockets have their turn, so that all that is there is taken at once.
-        tokio::task::yield_now().await;
-        self.crowded = !shared.inbox.lock().is_empty();
-        if !self.crowded && !self.disk.has_news() {
-            // Time is one of the things that happen.
-            let _timed_out = tokio::time::timeout(wait, shared.inbox.rung()).await;
-        }
-        let mut arrived = shared.inbox.lock();
-        let Arrived { requests, arrivals } = &mut *arrived;
-        std::mem::swap(requests, &mut self.requests);
-        std::mem::swap(arrivals, &mut self.arrivals);
+        reader.end();
     }
 
     /// Hands in what clients want.
@@ -230,6 +204,23 @@ impl MemberThread {
                 return Ok(());
             }
         }
+    }
+
+    /// What is behind every turn.
+    fn finish_turn(&mut self) {
+        if let Err(error) = self.carry_out() {
+            self.shared.fail(&error.to_string());
+            return;
+        }
+        let (keep_after, deadline_ms) = {
+            let machine = self.shared.machine.lock();
+            machine.member().map_or((None, None), |peer| (peer.keep_log_after(), peer.next_deadline_ms()))
+        };
+        self.disk.attend_image(keep_after);
+        // The clock counts whole milliseconds: one that has begun is not over.
+        let deadline = deadline_ms.map(|at_ms| self.shared.clock.instant_at(at_ms + 1));
+        let latest = Instant::now() + WAIT_MAX;
+        self.until = deadline.map_or(latest, |deadline| deadline.min(latest));
     }
 
     fn take_outputs(&mut self) {
@@ -327,6 +318,50 @@ impl MemberThread {
         let held = self.shared.machine.lock().pipeline().requests_in_flight();
         self.shared.count_held(self.in_flight, held);
         self.in_flight = held;
+    }
+}
+
+impl Reader for MemberThread {
+    fn next(&mut self, arrived: &Arrived) -> Next {
+        if self.stopped || self.shared.has_failed() {
+            return Next::End;
+        }
+        // Not for what has ended a wait.
+        self.crowded = self.was_busy && !arrived.is_empty();
+        let now = Instant::now();
+        if !arrived.is_empty() || self.disk.has_news() || self.until <= now {
+            return Next::Turn;
+        }
+        self.was_busy = false;
+        let until = self.disk.waits_for_company().map_or(self.until, |company| self.until.min(now + company));
+        Next::Wait { until: Some(until), lends: self.lone.is_alone() && self.disk.is_quick() }
+    }
+
+    fn turn(&mut self) {
+        let own = self.own.clone();
+        let _entered = own.enter();
+        {
+            let mut arrived = self.shared.inbox.lock();
+            std::mem::swap(&mut arrived.requests, &mut self.requests);
+            std::mem::swap(&mut arrived.arrivals, &mut self.arrivals);
+        }
+        self.lone.note(&self.requests, self.shared.stats.received.load(Ordering::Relaxed));
+        self.submit();
+        self.step();
+        self.finish_turn();
+        self.was_busy = true;
+    }
+
+    fn end(mut self: Box<Self>) {
+        // Nobody wants snapshots any more. The image is closed by whoever has it last, which must not be a thread that is
+        // left behind when the process ends.
+        self.pictures.clear();
+        self.cameras.drain(..).for_each(|camera| drop(camera.join()));
+        self.disk.end_filling();
+        let Self { shared, disk, .. } = *self;
+        if let Err(error) = if shared.has_failed() { Ok(()) } else { disk.close() } {
+            shared.fail(&error.to_string());
+        }
     }
 }
 

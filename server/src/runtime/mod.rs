@@ -7,6 +7,7 @@
 mod clock;
 pub(crate) mod delivery;
 mod inbox;
+mod lone;
 mod machine;
 mod priority;
 mod shared;
@@ -16,7 +17,8 @@ pub(crate) mod testing;
 mod tick;
 
 pub use clock::Clock;
-pub(crate) use inbox::{Arrival, Arrived};
+pub(crate) use inbox::{Arrival, Arrived, Next, Reader};
+pub(crate) use lone::LoneClient;
 pub(crate) use machine::Machine;
 pub(crate) use priority::step_back;
 pub(crate) use shared::Shared;

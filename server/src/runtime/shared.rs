@@ -132,10 +132,25 @@ impl Shared {
 
     /// Hands requests to the pipeline, in order; they are taken out of the vector.
     pub(crate) fn submit(&self, requests: &mut Vec<WriteRequest>) {
+        self.count_submitted(requests);
+        self.inbox.push(requests);
+    }
+
+    /// The same, and carries them out if nobody else has anything to do. For whoever holds no lock, and can wait as long as a
+    /// quick flush takes.
+    pub(crate) fn carry_out(self: &Arc<Self>, requests: &mut Vec<WriteRequest>) {
+        self.count_submitted(requests);
+        if let Some(mut reader) = self.inbox.push_and_borrow(requests) {
+            // Should this panic, the server has failed before the reader is given back.
+            let _critical = self.critical_thread();
+            reader.see_to_it();
+        }
+    }
+
+    fn count_submitted(&self, requests: &[WriteRequest]) {
         let bytes = requests.iter().map(|request| request.body.len()).sum();
         self.in_flight.fetch_add(requests.len(), Ordering::Relaxed);
         self.in_flight_bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.inbox.push(requests);
     }
 
     /// Requests of so many bytes left the inbox for the machine of a member, which counts them from now on.

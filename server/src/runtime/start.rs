@@ -252,7 +252,7 @@ impl Work {
                 let disk = MemberDisk::new(shared.clone(), log, image, epochs, installer, progress.clone(), seed);
                 let disk = disk.map_err(ServerError::System)?;
                 let (shared, progress) = (shared.clone(), progress.clone());
-                let member = MemberThread::new(shared, disk, progress, sockets, files, runtime.clone());
+                let member = MemberThread::new(shared, disk, progress, sockets, files, own.handle().clone(), runtime.clone());
                 spawn("member", move || member.run(own))
             }
         }
