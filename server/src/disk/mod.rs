@@ -16,6 +16,8 @@ pub(crate) use history::{HistoryRequest, LogPosition};
 pub(crate) use image::ImageThread;
 pub(crate) use log::{ImageProgress, LogThread};
 pub(crate) use recovery::{INITIALIZE_FILE, Rebuild, RecoveredState};
-pub(crate) use recovery::{recover, recover_member, remove_initialize_file, store_options, verify};
-pub(crate) use snapshot_in::{Incoming, Progress, SnapshotReader, SnapshotSink};
+pub(crate) use recovery::{
+    recover, recover_member, remove_initialize_file, start_image_threads, store_options, verify,
+};
+pub(crate) use snapshot_in::{Filled, Incoming, SnapshotSink};
 pub(crate) use snapshot_out::{Camera, Picture};

@@ -9,7 +9,7 @@ use rookeeper_core::peer::Loaded;
 use rookeeper_core::tree::{ChangeLog, Loader, Tree, TreeRules};
 use rookeeper_core::zab::{LogRecord, WINDOW_BYTES_MAX};
 use rookeeper_protocol::txn::{LogEntry, Txn};
-use rookeeper_protocol::types::{SessionId, Zxid};
+use rookeeper_protocol::types::{AclList, SessionId, StatPersisted, Zxid};
 use rookeeper_storage::error::CallerError;
 use rookeeper_storage::fs::RealFs;
 use rookeeper_storage::kv::rocks::RocksEngine;
@@ -20,6 +20,7 @@ use rookeeper_storage::{Recovered, Replay, StorageError, StoreOptions};
 
 use super::znode_record::Decoder;
 use crate::config::ServerConfig;
+use crate::runtime::step_back;
 
 /// The store on a real disk.
 pub(crate) type Store = rookeeper_storage::Store<RealFs, RocksEngine>;
@@ -122,6 +123,33 @@ impl Rebuild {
         Self { recent: Recent { count_max, ..Recent::default() }, ..self }
     }
 
+    /// A session of the image.
+    pub(super) fn session(&mut self, id: SessionId, timeout_ms: i32) {
+        self.sessions.insert(id, timeout_ms);
+    }
+
+    /// A znode of the image, behind its parent.
+    pub(super) fn znode(
+        &mut self,
+        path: &str,
+        data: Option<&[u8]>,
+        acl: &AclList,
+        stat: StatPersisted,
+    ) -> Result<(), CallerError> {
+        let loader = self.loader.as_mut().ok_or("an entry behind the image's end")?;
+        let id = loader.add(if path == "/" { "" } else { path }, data, acl, stat)?;
+        self.changes.loaded(id);
+        self.empty = false;
+        Ok(())
+    }
+
+    /// What a member of an ensemble goes on with whose image was received, and is at `zxid`.
+    pub(crate) fn received(mut self, zxid: Zxid) -> Result<(Tree, Loaded), StorageError> {
+        let ended = self.image_end(zxid.0);
+        ended.map_err(|source| StorageError::Replay { path: "snapshot".into(), source: Arc::from(source) })?;
+        Ok(self.finish(zxid, zxid))
+    }
+
     /// What a member of an ensemble goes on with. The tree is at `last_zxid`, the image at `image_zxid`.
     pub(crate) fn finish(self, last_zxid: Zxid, image_zxid: Zxid) -> (Tree, Loaded) {
         let tree = self.tree.unwrap_or_else(|| Tree::new(self.rules, self.seed));
@@ -141,16 +169,10 @@ impl Replay for Rebuild {
         match entry {
             // None are written yet.
             ImageEntry::Blob { .. } => {}
-            ImageEntry::Session { id, timeout_ms } => {
-                self.sessions.insert(SessionId(id), timeout_ms);
-            }
+            ImageEntry::Session { id, timeout_ms } => self.session(SessionId(id), timeout_ms),
             ImageEntry::Znode { path, record } => {
                 let znode = self.decoder.decode(record).map_err(|error| format!("znode {path}: {error}"))?;
-                let loader = self.loader.as_mut().ok_or("an entry behind the image's end")?;
-                let path = if path == "/" { "" } else { path };
-                let id = loader.add(path, znode.data, &znode.acl, znode.stat)?;
-                self.changes.loaded(id);
-                self.empty = false;
+                self.znode(path, znode.data, &znode.acl, znode.stat)?;
             }
         }
         Ok(())
@@ -190,6 +212,16 @@ impl Replay for Rebuild {
         }
         Ok(())
     }
+}
+
+/// Starts the threads that write out the image and merge its files, behind those that clients and other servers wait for.
+pub(crate) fn start_image_threads() -> Result<(), StorageError> {
+    let start = || {
+        step_back();
+        RocksEngine::start_threads()
+    };
+    // Threads have the priority of the one that starts them.
+    std::thread::scope(|scope| scope.spawn(start).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Opens the data folder and rebuilds the state.

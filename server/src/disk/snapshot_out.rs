@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::log::ImageProgress;
 use super::znode_record::Decoder;
-use crate::runtime::{Shared, step_back};
+use crate::runtime::{Courtesy, Shared, step_back};
 
 /// Bytes that are given to the socket at once.
 const PIECE_BYTES: usize = 256 << 10;
@@ -131,8 +131,9 @@ impl Heading {
             ImageEntry::Blob { .. } => {}
             ImageEntry::Session { id, timeout_ms } => self.sessions.push((SessionId(id), timeout_ms)),
             ImageEntry::Znode { record, .. } => {
-                let acl = self.decoder.decode(record)?.acl;
-                self.number(&acl);
+                if let Some(acl) = self.decoder.other_acl(record)? {
+                    self.number(&acl);
+                }
             }
         }
         Ok(())
@@ -184,13 +185,17 @@ impl Camera {
         let image = self.image.read();
         let mut transfer = image.transfer(&self.history, PICTURES_MAX)?;
         let mut heading = Heading::default();
+        let mut courtesy = Courtesy::default();
         let counts = transfer.survey(&mut |entry| match sent.try_recv() {
             // Whoever wants to replace the image, or to end, does not wait for what nobody wants.
             Err(TryRecvError::Closed) => {
                 gone.set(true);
                 Err(GONE.into())
             }
-            _ => heading.note(entry),
+            _ => {
+                courtesy.step();
+                heading.note(entry)
+            }
         })?;
         self.shared.inbox.tell(Input::SnapshotOpened { link, zxid: Zxid(transfer.zxid()) });
         // A learner that has gone meanwhile wants none.
@@ -200,10 +205,19 @@ impl Camera {
             return new_tree(self.rules, stream);
         }
         heading.write(&mut stream)?;
+        // Most znodes have the same list as the one before.
+        let mut before: Option<(AclList, i64)> = None;
         let mut znode = |entry: ImageEntry<'_>| {
             let ImageEntry::Znode { path, record } = entry else { return Ok(()) };
+            courtesy.step();
             let znode = heading.decoder.decode(record)?;
-            let acl_key = heading.acls.get(&znode.acl).copied().ok_or("a list that was not there before")?;
+            let acl_key = match &before {
+                Some((acl, key)) if Arc::ptr_eq(acl, &znode.acl) => *key,
+                _ => {
+                    let key = heading.acls.get(&znode.acl).copied().ok_or("a list that was not there before")?;
+                    before.insert((znode.acl, key)).1
+                }
+            };
             let (path, data, stat) = (Cow::Borrowed(path), znode.data, znode.stat);
             stream.put(SnapshotItem::Znode(SnapshotZnode { path, data, acl_key, stat }))
         };

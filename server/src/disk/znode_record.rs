@@ -5,6 +5,9 @@ use rookeeper_core::tree::ZnodeChange;
 use rookeeper_protocol::jute::{DecodeError, Reader, Writer};
 use rookeeper_protocol::types::{Acl, AclList, StatPersisted, read_acls, write_acls};
 
+/// Bytes of a packed stat.
+const STAT_BYTES: usize = 60;
+
 /// Packs a znode. `out` is emptied first.
 pub(super) fn encode(znode: &ZnodeChange<'_>, out: &mut BytesMut) {
     out.clear();
@@ -34,6 +37,15 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
+    /// The znode's ACL, unless it is the same as that of the one before.
+    pub(super) fn other_acl(&mut self, record: &[u8]) -> Result<Option<AclList>, DecodeError> {
+        let is_same = |list: &[u8]| self.acl.is_some() && list.starts_with(&self.acl_bytes);
+        if record.get(STAT_BYTES..).is_some_and(is_same) {
+            return Ok(None);
+        }
+        self.decode(record).map(|znode| Some(znode.acl))
+    }
+
     pub(super) fn decode<'a>(&mut self, record: &'a [u8]) -> Result<StoredZnode<'a>, DecodeError> {
         let mut reader = Reader::new(record);
         let stat = StatPersisted::read(&mut reader)?;
@@ -70,10 +82,13 @@ mod tests {
             for data in [None, Some(&b""[..]), Some(&b"data"[..])] {
                 let acl: AclList = acl.clone().into();
                 encode(&ZnodeChange { path: "/a", data, acl: acl.clone(), stat }, &mut record);
+                let (again, other) = (decoder.acl.as_ref() == Some(&acl), decoder.other_acl(&record).unwrap());
+                assert_eq!(other, (!again).then(|| acl.clone()));
                 let stored = decoder.decode(&record).unwrap();
                 assert_eq!((stored.stat, stored.acl, stored.data), (stat, acl, data));
             }
         }
-        decoder.decode(&record[..59]).map(|_| ()).unwrap_err();
+        decoder.decode(&record[..STAT_BYTES - 1]).map(|_| ()).unwrap_err();
+        decoder.other_acl(&record[..STAT_BYTES - 1]).unwrap_err();
     }
 }

@@ -1,14 +1,13 @@
 //! What the machine asks of the disk, in its order, and what comes of it.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use rookeeper_core::peer::{Input, Loaded, Output, WriteId};
+use rookeeper_core::peer::{Input, Output, WriteId};
 use rookeeper_core::tree::Tree;
 use rookeeper_core::zab::{DialId, Epochs, LogRecord};
 use rookeeper_protocol::types::Zxid;
@@ -19,8 +18,8 @@ use rookeeper_storage::log::{History, LogWriter};
 use rookeeper_storage::tree::Image;
 use rookeeper_storage::{EpochFile, Installer, StorageError};
 
-use crate::disk::{Flusher, ImageProgress, Incoming, Rebuild, SnapshotSink};
-use crate::runtime::{Shared, step_back, tree_rules};
+use crate::disk::{Filled, Flusher, ImageProgress, Incoming, Rebuild, SnapshotSink};
+use crate::runtime::{Shared, tree_rules};
 
 /// Bytes of transactions that are kept behind a snapshot until it is installed; the machine keeps them once more. A leader that
 /// proposes more meanwhile is too fast for this server, which then begins anew.
@@ -146,7 +145,7 @@ impl MemberDisk {
                 // its thread has nothing to wait for.
                 self.end_filling();
                 let receiving = self.installer.begin(&self.log)?;
-                let (incoming, sink, filling) = Incoming::begin(&self.shared, zxid, receiving).map_err(no_thread)?;
+                let (incoming, sink, filling) = Incoming::begin(&self.shared, zxid, receiving, self.rebuild())?;
                 (self.incoming, self.filling) = (Some((incoming, Vec::new())), Some(filling));
                 self.behind_bytes = 0;
                 into.push(Outcome::Receive(dial, sink));
@@ -245,7 +244,7 @@ impl MemberDisk {
             |why: &str| StorageError::Replay { path: "snapshot".into(), source: Arc::from(CallerError::from(why)) };
         let Some((incoming, behind)) = self.incoming.take() else { return Err(refuse("none was received")) };
         let zxid = incoming.zxid;
-        let receiving = incoming.take().ok_or_else(|| refuse("it was not received to its end"))?;
+        let Filled { receiving, tree } = incoming.take().ok_or_else(|| refuse("it was not received to its end"))?;
         let mut received = receiving.complete(zxid.0, &self.log)?;
         for record in &behind {
             received.append(record.zxid.0, &record.payload)?;
@@ -253,10 +252,7 @@ impl MemberDisk {
         let mut image = self.image.write();
         received.switch(&mut self.log, &mut image)?;
         self.progress.log_reached(self.log.last_zxid());
-        let rebuild = self.rebuild();
-        // Nobody is served here meanwhile, and clients of others on the same machine are.
-        let loading = std::thread::scope(|scope| scope.spawn(|| load(&image, rebuild, zxid)).join());
-        let (tree, loaded) = loading.map_err(|_| refuse("reading it ended in a panic"))??;
+        let (tree, loaded) = tree.received(zxid)?;
         tracing::info!("installed a snapshot of {} znodes at {zxid}", tree.node_count());
         Ok(Outcome::Replaced(Box::new(tree), Input::SnapshotInstalled { write, loaded }))
     }
@@ -283,17 +279,4 @@ impl MemberDisk {
         self.flusher.settle(&mut self.log)?;
         self.log.close().map(|_| ())
     }
-}
-
-/// The tree of an image that was just received.
-fn load(image: &Image<RocksKv>, mut rebuild: Rebuild, zxid: Zxid) -> Result<(Tree, Loaded), StorageError> {
-    step_back();
-    image.load(&mut |entry| rookeeper_storage::Replay::entry(&mut rebuild, entry))?;
-    let ended = rookeeper_storage::Replay::image_end(&mut rebuild, zxid.0);
-    ended.map_err(|source| StorageError::Replay { path: "snapshot".into(), source: Arc::from(source) })?;
-    Ok(rebuild.finish(zxid, zxid))
-}
-
-fn no_thread(source: io::Error) -> StorageError {
-    StorageError::Io { action: "start a thread for", path: Path::new("snapshot").into(), source: Arc::new(source) }
 }

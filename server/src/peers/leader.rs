@@ -18,8 +18,8 @@ use tokio::time::Instant;
 use super::addresses::resolve;
 use super::outgoing::Outgoing;
 use super::packets::Packets;
-use crate::disk::{Progress, SnapshotReader, SnapshotSink};
-use crate::runtime::{Shared, tree_rules};
+use crate::disk::SnapshotSink;
+use crate::runtime::Shared;
 
 /// How long an address that was refused rests while others have not answered yet.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -154,35 +154,33 @@ impl Task {
         Ok(())
     }
 
-    /// Takes a snapshot off the stream.
+    /// Hands a snapshot on as it comes off the stream.
     async fn receive(&mut self, packets: &mut Packets, sink: SnapshotSink, zxid: Zxid) -> io::Result<()> {
-        let SnapshotSink { parts, stored } = sink;
-        let buffer = std::mem::take(&mut packets.buffer);
-        let types = tree_rules(&self.shared.config).extended_types;
-        let mut snapshot = SnapshotReader::new(buffer, self.shared.connection_rules.inner_length_max, types);
-        loop {
-            let gone = |_| io::Error::other("the snapshot is not wanted any more");
-            match snapshot.read().map_err(io::Error::other)? {
-                Progress::NeedsMore => {}
-                Progress::Part(part) => {
-                    parts.send(part).await.map_err(gone)?;
-                    continue;
-                }
-                Progress::Whole(part) => {
-                    parts.send(part).await.map_err(gone)?;
-                    break;
+        let SnapshotSink { pieces, mut rest, stored } = sink;
+        let rest = loop {
+            if packets.buffer.is_empty() {
+                let more = tokio::time::timeout(self.dial.patience, packets.read());
+                tokio::select! {
+                    biased;
+                    rest = &mut rest => break rest,
+                    more = more => {
+                        let silent = |_| io::Error::new(io::ErrorKind::TimedOut, "the snapshot does not go on");
+                        if !more.map_err(silent)?? {
+                            return Err(io::ErrorKind::UnexpectedEof.into());
+                        }
+                    }
                 }
             }
-            packets.buffer = std::mem::take(snapshot.buffer());
-            let silent = |_| io::Error::new(io::ErrorKind::TimedOut, "the snapshot does not go on");
-            let more = tokio::time::timeout(self.dial.patience, packets.read()).await.map_err(silent)??;
-            *snapshot.buffer() = std::mem::take(&mut packets.buffer);
-            if !more {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+            match pieces.reserve().await {
+                Ok(room) => room.send(std::mem::take(&mut packets.buffer)),
+                // What follows is no part of it.
+                Err(_) => break (&mut rest).await,
             }
-        }
-        packets.buffer = snapshot.into_rest();
-        drop(parts);
+        };
+        let gone = |_| io::Error::other("the snapshot is not wanted any more");
+        let mut rest = rest.map_err(gone)?.map_err(io::Error::other)?;
+        rest.unsplit(std::mem::take(&mut packets.buffer));
+        packets.buffer = rest;
         stored.await.map_err(io::Error::other)?;
         self.shared.inbox.tell(Input::SnapshotReceived { dial: self.dial.dial, zxid });
         Ok(())

@@ -2,9 +2,6 @@
 //!
 //! Connections leave their writes here and go on; the reader takes all of them at once. So nobody who reads a socket ever
 //! waits for the pipeline. A member of an ensemble finds here what other servers said, too.
-//!
-//! The reader has a thread of its own. While it is idle it lies here for whoever brings requests, who then sees to them at
-//! once: waking another thread costs a lone client more than the work itself.
 
 use std::fmt;
 use std::time::Instant;
@@ -14,35 +11,7 @@ use rookeeper_core::peer::Input;
 use rookeeper_core::pipeline::WriteRequest;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-/// Turns that a borrower takes before the reader's own thread goes on.
-const BORROWED_TURNS_MAX: usize = 3;
-
-/// Who works off an inbox.
-pub(crate) trait Reader: Send {
-    /// What it does next, with this in the inbox. Must not lock what anybody holds who puts something into the inbox.
-    fn next(&mut self, arrived: &Arrived) -> Next;
-
-    /// Takes what has arrived and carries it out, as far as nobody has to be waited for.
-    fn turn(&mut self);
-
-    /// Ends in order, unless the server has failed.
-    fn end(self: Box<Self>);
-}
-
-/// What a reader does next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// It has something to do.
-    Turn,
-    /// Nothing, until something arrives or this time has come.
-    Wait {
-        until: Option<Instant>,
-        /// What comes may be seen to by whoever brings it: it does not take long.
-        lends: bool,
-    },
-    /// Nothing any more.
-    End,
-}
+use super::reader::{Borrowed, Reader};
 
 /// What has arrived, in order of each kind.
 #[derive(Debug, Default)]
@@ -51,12 +20,13 @@ pub(crate) struct Arrived {
     pub(crate) requests: Vec<WriteRequest>,
     /// What a member of an ensemble heard. What other servers say is bounded by [`Arrival::room`].
     pub(crate) arrivals: Vec<Arrival>,
-    place: Place,
+    /// Where the reader is.
+    pub(super) place: Place,
 }
 
 /// Where the reader is.
 #[derive(Default)]
-enum Place {
+pub(super) enum Place {
     /// With its thread, which is to be rung for.
     #[default]
     AtHome,
@@ -67,9 +37,9 @@ enum Place {
 }
 
 /// A reader that has nothing to do, and until when its thread waits.
-struct Idle {
-    reader: Box<dyn Reader>,
-    until: Option<Instant>,
+pub(super) struct Idle {
+    pub(super) reader: Box<dyn Reader>,
+    pub(super) until: Option<Instant>,
 }
 
 /// Inputs that arrived together.
@@ -108,7 +78,7 @@ impl Arrived {
     }
 
     /// The reader, for its thread. None while it is lent; then whoever has it rings.
-    fn call_home(&mut self) -> Option<Box<dyn Reader>> {
+    pub(super) fn call_home(&mut self) -> Option<Box<dyn Reader>> {
         match std::mem::take(&mut self.place) {
             Place::Idle(idle) => Some(idle.reader),
             Place::Lent { .. } | Place::AtHome => {
@@ -123,12 +93,12 @@ impl Arrived {
 #[derive(Debug)]
 pub(crate) struct Inbox {
     arrived: Mutex<Arrived>,
-    bell: Bell,
+    pub(super) bell: Bell,
 }
 
 /// How the reader waits.
 #[derive(Debug)]
-enum Bell {
+pub(super) enum Bell {
     /// It is a thread.
     Thread(Condvar),
     /// It is a task, which waits for sockets too.
@@ -163,7 +133,7 @@ impl Inbox {
             self.ring(&arrived);
         }
         drop(arrived);
-        idle.map(|idle| Borrowed { inbox: self, idle: Some(idle) })
+        idle.map(|idle| Borrowed::new(self, idle))
     }
 
     /// Puts something that happened behind the others.
@@ -184,7 +154,7 @@ impl Inbox {
     }
 
     /// Wakes the reader's thread, under the lock that it holds when it is about to wait.
-    fn ring(&self, arrived: &Arrived) {
+    pub(super) fn ring(&self, arrived: &Arrived) {
         if matches!(arrived.place, Place::Lent { .. }) {
             return;
         }
@@ -199,320 +169,5 @@ impl Inbox {
     /// What has arrived; more arrives only once it is let go.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Arrived> {
         self.arrived.lock()
-    }
-
-    /// Lets a reader work on this thread until it ends.
-    pub(crate) fn read_as_thread(&self, mut reader: Box<dyn Reader>) -> Box<dyn Reader> {
-        let Bell::Thread(changed) = &self.bell else { return reader };
-        let mut arrived = self.arrived.lock();
-        loop {
-            match reader.next(&arrived) {
-                Next::Turn => {
-                    drop(arrived);
-                    reader.turn();
-                    arrived = self.arrived.lock();
-                }
-                Next::End => return reader,
-                Next::Wait { until, lends: false } => wait(changed, &mut arrived, until),
-                Next::Wait { until, lends: true } => {
-                    arrived.place = Place::Idle(Idle { reader, until });
-                    wait(changed, &mut arrived, until);
-                    reader = loop {
-                        match arrived.call_home() {
-                            Some(back) => break back,
-                            None => changed.wait(&mut arrived),
-                        }
-                    };
-                }
-            }
-        }
-    }
-
-    /// Lets a reader work in this task until it ends. Before each look into the inbox those who read sockets on the same
-    /// thread have their turn, so that all that is there is taken at once.
-    pub(crate) async fn read_as_task(&self, mut reader: Box<dyn Reader>) -> Box<dyn Reader> {
-        let Bell::Task(changed) = &self.bell else { return reader };
-        loop {
-            tokio::task::yield_now().await;
-            let until = {
-                let mut arrived = self.arrived.lock();
-                match reader.next(&arrived) {
-                    Next::Turn => {
-                        drop(arrived);
-                        reader.turn();
-                        continue;
-                    }
-                    Next::End => return reader,
-                    Next::Wait { until, lends: true } => {
-                        arrived.place = Place::Idle(Idle { reader, until });
-                        until
-                    }
-                    Next::Wait { until, lends: false } => {
-                        drop(arrived);
-                        rung(changed, until).await;
-                        continue;
-                    }
-                }
-            };
-            rung(changed, until).await;
-            reader = loop {
-                let back = self.arrived.lock().call_home();
-                match back {
-                    Some(back) => break back,
-                    None => changed.notified().await,
-                }
-            };
-        }
-    }
-}
-
-fn wait(changed: &Condvar, arrived: &mut MutexGuard<'_, Arrived>, until: Option<Instant>) {
-    match until {
-        None => changed.wait(arrived),
-        // Time is one of the things that happen.
-        Some(until) => drop(changed.wait_until(arrived, until)),
-    }
-}
-
-async fn rung(changed: &Notify, until: Option<Instant>) {
-    match until {
-        None => changed.notified().await,
-        Some(until) => drop(tokio::time::timeout_at(until.into(), changed.notified()).await),
-    }
-}
-
-/// A reader, as whoever borrowed it holds it. It is given back when this is dropped.
-pub(crate) struct Borrowed<'a> {
-    inbox: &'a Inbox,
-    /// None once it is given back.
-    idle: Option<Idle>,
-}
-
-impl Borrowed<'_> {
-    /// Sees to what has arrived, and to what comes of it meanwhile.
-    pub(crate) fn see_to_it(&mut self) {
-        for _ in 0..BORROWED_TURNS_MAX {
-            let Some(Idle { reader, .. }) = &mut self.idle else { return };
-            reader.turn();
-            if reader.next(&self.inbox.arrived.lock()) != Next::Turn {
-                return;
-            }
-        }
-    }
-}
-
-impl Drop for Borrowed<'_> {
-    fn drop(&mut self) {
-        let Some(Idle { mut reader, until }) = self.idle.take() else { return };
-        let mut arrived = self.inbox.arrived.lock();
-        let wanted = matches!(arrived.place, Place::Lent { wanted: true });
-        // Its thread goes on where it would not have waited, or not for so long.
-        let goes_on = match reader.next(&arrived) {
-            Next::Wait { until: now, lends: true } => now.is_some_and(|now| until.is_none_or(|until| now < until)),
-            _ => true,
-        };
-        arrived.place = Place::Idle(Idle { reader, until });
-        if goes_on || wanted {
-            self.inbox.ring(&arrived);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-    use std::sync::mpsc;
-    use std::thread::{self, ThreadId};
-    use std::time::Duration;
-
-    use rookeeper_protocol::types::SessionId;
-
-    use super::*;
-
-    /// Longer than any of these takes.
-    const LONG: Duration = Duration::from_secs(60);
-
-    /// What a reader and its test share.
-    struct Desk {
-        inbox: Inbox,
-        /// Who took a turn, and how many requests were there.
-        turns: mpsc::Sender<(ThreadId, usize)>,
-        ended: AtomicBool,
-        /// So many things are to be done that did not come through the inbox.
-        news: AtomicUsize,
-        breaks: AtomicBool,
-        /// When the thread of the reader does something by itself.
-        until: Mutex<Option<Instant>>,
-    }
-
-    struct TestReader(Arc<Desk>);
-
-    impl Reader for TestReader {
-        fn next(&mut self, arrived: &Arrived) -> Next {
-            let desk = &self.0;
-            if !arrived.is_empty() || desk.news.load(Ordering::Relaxed) > 0 {
-                return Next::Turn;
-            }
-            if desk.ended.load(Ordering::Relaxed) {
-                return Next::End;
-            }
-            Next::Wait { until: *desk.until.lock(), lends: true }
-        }
-
-        fn turn(&mut self) {
-            let desk = &self.0;
-            let taken = std::mem::take(&mut desk.inbox.lock().requests).len();
-            desk.inbox.lock().arrivals.clear();
-            desk.news.store(0, Ordering::Relaxed);
-            desk.turns.send((thread::current().id(), taken)).unwrap();
-            assert!(!desk.breaks.load(Ordering::Relaxed), "as the test wants");
-        }
-
-        fn end(self: Box<Self>) {}
-    }
-
-    fn desk(inbox: Inbox) -> (Arc<Desk>, mpsc::Receiver<(ThreadId, usize)>) {
-        let (turns, taken) = mpsc::channel();
-        let (ended, news, breaks) = Default::default();
-        (Arc::new(Desk { inbox, turns, ended, news, breaks, until: Mutex::default() }), taken)
-    }
-
-    /// A reader on a thread of its own, idle.
-    fn on_thread() -> (Arc<Desk>, mpsc::Receiver<(ThreadId, usize)>, thread::JoinHandle<()>) {
-        let (desk, turns) = desk(Inbox::for_thread());
-        let shared = desk.clone();
-        let home = thread::spawn(move || shared.inbox.read_as_thread(Box::new(TestReader(shared.clone()))).end());
-        until_idle(&desk);
-        (desk, turns, home)
-    }
-
-    fn until_idle(desk: &Desk) {
-        while !matches!(desk.inbox.lock().place, Place::Idle(_)) {
-            thread::yield_now();
-        }
-    }
-
-    fn end(desk: &Desk, home: thread::JoinHandle<()>) {
-        desk.ended.store(true, Ordering::Relaxed);
-        desk.inbox.wake();
-        home.join().unwrap();
-    }
-
-    fn request() -> Vec<WriteRequest> {
-        vec![WriteRequest::expire(SessionId(1), 0)]
-    }
-
-    #[test]
-    fn whoever_finds_the_reader_idle_takes_its_turn() {
-        let (desk, turns, home) = on_thread();
-        desk.inbox.push_and_borrow(&mut request()).unwrap().see_to_it();
-        assert_eq!(turns.recv_timeout(LONG).unwrap(), (thread::current().id(), 1));
-        // What needs no borrower is for its own thread.
-        desk.inbox.push(&mut request());
-        assert_eq!(turns.recv_timeout(LONG).unwrap(), (home.thread().id(), 1));
-        end(&desk, home);
-        assert!(turns.try_recv().is_err());
-    }
-
-    #[test]
-    fn only_one_has_the_reader() {
-        let (desk, turns, home) = on_thread();
-        let mut borrowed = desk.inbox.push_and_borrow(&mut request()).unwrap();
-        assert!(desk.inbox.push_and_borrow(&mut request()).is_none());
-        desk.inbox.tell(Input::Stop);
-        borrowed.see_to_it();
-        assert_eq!(turns.recv_timeout(LONG).unwrap(), (thread::current().id(), 2));
-        drop(borrowed);
-        end(&desk, home);
-        assert!(turns.try_recv().is_err());
-    }
-
-    #[test]
-    fn what_others_said_is_for_the_readers_thread() {
-        let (desk, turns, home) = on_thread();
-        {
-            // As if its thread were slow to wake.
-            let mut arrived = desk.inbox.lock();
-            arrived.arrivals.push(Arrival { inputs: Vec::new(), room: None });
-        }
-        assert!(desk.inbox.push_and_borrow(&mut request()).is_none());
-        assert_eq!(turns.recv_timeout(LONG).unwrap(), (home.thread().id(), 1));
-        end(&desk, home);
-    }
-
-    #[test]
-    fn what_comes_while_the_reader_is_lent_is_not_forgotten() {
-        let (desk, turns, home) = on_thread();
-        let mut borrowed = desk.inbox.push_and_borrow(&mut request()).unwrap();
-        borrowed.see_to_it();
-        assert_eq!(turns.recv_timeout(LONG).unwrap(), (thread::current().id(), 1));
-        desk.news.store(1, Ordering::Relaxed);
-        desk.inbox.wake();
-        drop(borrowed);
-        assert_eq!(turns.recv_timeout(LONG).unwrap(), (home.thread().id(), 0));
-        end(&desk, home);
-    }
-
-    #[test]
-    fn a_borrower_that_breaks_gives_the_reader_back() {
-        let (desk, turns, home) = on_thread();
-        desk.breaks.store(true, Ordering::Relaxed);
-        let borrower = desk.clone();
-        let broken = thread::spawn(move || borrower.inbox.push_and_borrow(&mut request()).unwrap().see_to_it());
-        let borrower = broken.thread().id();
-        broken.join().unwrap_err();
-        assert_eq!(turns.recv_timeout(LONG).unwrap(), (borrower, 1));
-        end(&desk, home);
-    }
-
-    #[test]
-    fn a_reader_whose_time_comes_while_it_is_lent_goes_on_behind_that() {
-        for inbox in [Inbox::for_thread(), Inbox::for_task()] {
-            let (desk, turns) = desk(inbox);
-            *desk.until.lock() = Some(Instant::now() + Duration::from_millis(20));
-            let shared = desk.clone();
-            let home = thread::spawn(move || {
-                let reader = Box::new(TestReader(shared.clone()));
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-                match &shared.inbox.bell {
-                    Bell::Thread(_) => shared.inbox.read_as_thread(reader),
-                    Bell::Task(_) => runtime.block_on(shared.inbox.read_as_task(reader)),
-                }
-                .end();
-            });
-            let mut borrowed = loop {
-                // It is idle most of the time.
-                match desk.inbox.push_and_borrow(&mut request()) {
-                    Some(borrowed) => break borrowed,
-                    None => assert_eq!(turns.recv_timeout(LONG).unwrap().0, home.thread().id()),
-                }
-            };
-            while !matches!(desk.inbox.lock().place, Place::Lent { wanted: true }) {
-                thread::yield_now();
-            }
-            borrowed.see_to_it();
-            assert_eq!(turns.recv_timeout(LONG).unwrap().0, thread::current().id());
-            *desk.until.lock() = None;
-            desk.news.store(1, Ordering::Relaxed);
-            drop(borrowed);
-            assert_eq!(turns.recv_timeout(LONG).unwrap(), (home.thread().id(), 0));
-            end(&desk, home);
-        }
-    }
-
-    #[test]
-    fn a_reader_that_is_asked_for_sooner_wakes_its_thread() {
-        let (desk, turns, home) = on_thread();
-        let borrowed = desk.inbox.push_and_borrow(&mut Vec::new()).unwrap();
-        *desk.until.lock() = Some(Instant::now());
-        drop(borrowed);
-        // Its thread looks again, and waits for the new time.
-        while !matches!(&desk.inbox.lock().place, Place::Idle(Idle { until: Some(_), .. })) {
-            thread::yield_now();
-        }
-        end(&desk, home);
-        assert!(turns.try_recv().is_err());
     }
 }

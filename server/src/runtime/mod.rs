@@ -10,6 +10,7 @@ mod inbox;
 mod lone;
 mod machine;
 mod priority;
+mod reader;
 mod shared;
 mod start;
 #[cfg(test)]
@@ -17,10 +18,11 @@ pub(crate) mod testing;
 mod tick;
 
 pub use clock::Clock;
-pub(crate) use inbox::{Arrival, Arrived, Next, Reader};
+pub(crate) use inbox::{Arrival, Arrived};
 pub(crate) use lone::LoneClient;
 pub(crate) use machine::Machine;
-pub(crate) use priority::step_back;
+pub(crate) use priority::{Courtesy, step_back};
+pub(crate) use reader::{Next, Reader};
 pub(crate) use shared::Shared;
 pub(crate) use start::tree_rules;
 pub use start::{ServerError, Started, start};

@@ -14,6 +14,27 @@ pub(crate) fn step_back() {
     }
 }
 
+/// Steps of some microseconds between two times that others are let in front.
+const STEPS: u32 = 32;
+
+/// Lets others in front while a thread that has stepped back works on something long. A kernel may let whoever runs finish a
+/// slice of some milliseconds, whatever its nice value.
+#[derive(Debug, Default)]
+pub(crate) struct Courtesy {
+    steps: u32,
+}
+
+impl Courtesy {
+    /// A step of some microseconds is done.
+    pub(crate) fn step(&mut self) {
+        self.steps += 1;
+        if self.steps >= STEPS {
+            self.steps = 0;
+            std::thread::yield_now();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -178,6 +178,7 @@ pub fn start(config: ServerConfig) -> Result<Started, ServerError> {
         .enable_all()
         .build()
         .map_err(ServerError::System)?;
+    disk::start_image_threads()?;
     let initialize_file = config.data_log_dir.join(disk::INITIALIZE_FILE);
     let Loaded { shared, image, lock, work } = match config.ensemble.distributed {
         false => load_alone(config, clock, seed)?,
@@ -252,7 +253,8 @@ impl Work {
                 let disk = MemberDisk::new(shared.clone(), log, image, epochs, installer, progress.clone(), seed);
                 let disk = disk.map_err(ServerError::System)?;
                 let (shared, progress) = (shared.clone(), progress.clone());
-                let member = MemberThread::new(shared, disk, progress, sockets, files, own.handle().clone(), runtime.clone());
+                let member =
+                    MemberThread::new(shared, disk, progress, sockets, files, own.handle().clone(), runtime.clone());
                 spawn("member", move || member.run(own))
             }
         }

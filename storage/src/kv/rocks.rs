@@ -66,6 +66,14 @@ impl Default for RocksEngine {
     }
 }
 
+impl RocksEngine {
+    /// Starts RocksDB's own threads, which all images of the process share, if they do not run yet. Each has the priority of
+    /// the thread that calls this, or a lower one. Nobody waits for them unless memory is full.
+    pub fn start_threads() -> Result<()> {
+        start_threads().map(drop).map_err(|e| error("start the threads of", Path::new("RocksDB"), &e))
+    }
+}
+
 /// What RocksDB's own threads have complained of last. Its errors reach a caller late or never.
 type Trouble = Arc<Mutex<Option<String>>>;
 
@@ -233,16 +241,21 @@ impl KvSnapshot for RocksSnapshot<'_> {
     }
 }
 
-fn options(engine: RocksEngine, trouble: Trouble) -> std::result::Result<Options, rocksdb::Error> {
-    let mut blocks = BlockBasedOptions::default();
-    blocks.set_block_size(BLOCK_BYTES);
-    blocks.set_block_cache(&Cache::new_lru_cache(CACHE_BYTES));
-
+fn start_threads() -> std::result::Result<Env, rocksdb::Error> {
     let mut env = Env::new()?;
     env.set_background_threads(1);
     env.set_high_priority_background_threads(1);
     env.lower_thread_pool_io_priority();
     env.lower_thread_pool_cpu_priority();
+    Ok(env)
+}
+
+fn options(engine: RocksEngine, trouble: Trouble) -> std::result::Result<Options, rocksdb::Error> {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_size(BLOCK_BYTES);
+    blocks.set_block_cache(&Cache::new_lru_cache(CACHE_BYTES));
+
+    let env = start_threads()?;
 
     let mut options = Options::default();
     options.create_if_missing(true);
