@@ -22,8 +22,8 @@ const DIRECT_WRITES_MAX: usize = 2;
 /// that reaches more of them is news for watchers, who sleep.
 const OWN_WRITES_MAX: usize = 64;
 
-/// Sleeping connections that one task writes for: enough to be worth a task, few enough that all cores have their share.
-const WRITES_PER_TASK: usize = 32;
+/// Sleeping connections that a task writes for before it lets others have their turn; fewer are not worth a task.
+const WRITES_AT_ONCE: usize = 32;
 
 /// A connection whose client does not read gets this many bytes of events; then it is closed. Replies are bounded
 /// by the requests that may wait.
@@ -79,10 +79,18 @@ pub(crate) fn wake(shared: &Arc<Shared>, runtime: &Handle, touched: &mut Vec<Arc
         touched.drain(..).for_each(|handle| handle.let_task_write(shared));
         return;
     }
+    // A core is left to the pipeline, which goes on. With two, writing on both took a third longer until all had heard.
+    let writers = runtime.metrics().num_workers().saturating_sub(1).max(1);
+    let share_len = touched.len().div_ceil(writers).max(WRITES_AT_ONCE);
     while !touched.is_empty() {
-        let share = touched.split_off(touched.len().saturating_sub(WRITES_PER_TASK));
+        let share = touched.split_off(touched.len().saturating_sub(share_len));
         let shared = shared.clone();
-        runtime.spawn(async move { share.iter().for_each(|handle| handle.write(&shared)) });
+        runtime.spawn(async move {
+            for some in share.chunks(WRITES_AT_ONCE) {
+                some.iter().for_each(|handle| handle.write(&shared));
+                tokio::task::yield_now().await;
+            }
+        });
     }
 }
 
