@@ -282,6 +282,7 @@ if command -v dpkg-query >/dev/null; then
     # python3: the suites that play zkCli.sh and measure; the rest is for the build (see server/run.sh).
     server/packages.sh ca-certificates g++ make libclang-dev python3 || exit 1
 fi
+server/own-packages.sh || exit 1
 # Downloads go on while the compiler works. Not two of apt at the same time: the packages above are there now.
 if wanted provision "$@"; then
     { compat-tests/provision/provision.sh >"$logs/provisioning" 2>&1 </dev/null; echo $? >"$logs/provisioned"; } &

@@ -21,6 +21,7 @@ fi
 PATH=$PATH:$HOME/.cargo/bin
 command -v cargo >/dev/null || { echo 'no cargo: install Rust 1.95 or newer, for example with rustup' >&2; exit 1; }
 
+"$here/own-packages.sh"
 cargo build --manifest-path "$here/../Cargo.toml" --locked --release -p rookeeper >&2
 if [ "${1:-}" = --build ]; then
     echo "$CARGO_TARGET_DIR/release/rookeeper"

@@ -359,7 +359,10 @@ impl Reader for MemberThread {
         self.cameras.drain(..).for_each(|camera| drop(camera.join()));
         self.disk.end_filling();
         let Self { shared, disk, .. } = *self;
-        if let Err(error) = if shared.has_failed() { Ok(()) } else { disk.close() } {
+        if shared.has_failed() {
+            return;
+        }
+        if let Err(error) = disk.close() {
             shared.fail(&error.to_string());
         }
     }
