@@ -254,6 +254,24 @@ mod rocks {
         a_crash_leaves_a_batch_boundary(&mut place(), 6, 1500, 600);
     }
 
+    /// On a disk, and in memory, where no file may be written past the kernel's.
+    #[test]
+    fn rocksdb_is_filled_whatever_it_lies_on() {
+        let places = [tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap()];
+        for dir in places.each_ref().map(|place| place.path().join("image-1")) {
+            std::fs::create_dir(&dir).unwrap();
+            let kv = RocksEngine::default().open_to_fill(&dir).unwrap();
+            let mut batch = Batch::default();
+            // More than memory is written out at once.
+            (0..20_000).for_each(|number| put(&mut batch, &format!("{number:05}"), &[7; 500]));
+            kv.write(&batch).unwrap();
+            kv.flush().unwrap();
+            drop(kv);
+            let kv = RocksEngine::default().open(&dir).unwrap();
+            assert_eq!(all(&kv.snapshot(), "0", "9").len(), 20_000);
+        }
+    }
+
     #[test]
     fn rocksdb_read_only_changes_nothing_and_creates_nothing() {
         let place = place();

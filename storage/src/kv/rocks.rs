@@ -19,6 +19,7 @@ use rocksdb::{
     BlockBasedOptions, Cache, DB, DBCompressionType, DBRawIteratorWithThreadMode, Env, ErrorKind, FlushOptions,
     InfoLogger, LogLevel, Options, ReadOptions, SnapshotWithThreadMode, WriteBatch, WriteOptions,
 };
+use rustix::fs::{Mode, OFlags};
 
 use super::{Batch, Kv, KvEngine, KvSnapshot, KvUsage, VisitEntry};
 use crate::error::{Result, StorageError};
@@ -72,6 +73,39 @@ impl RocksEngine {
     pub fn start_threads() -> Result<()> {
         start_threads().map(drop).map_err(|e| error("start the threads of", Path::new("RocksDB"), &e))
     }
+
+    fn open_as(&self, dir: &Path, writing: Writing) -> Result<RocksKv> {
+        let trouble = Trouble::default();
+        let options = options(*self, writing, Arc::clone(&trouble)).map_err(|e| error("open", dir, &e))?;
+        let db = if self.read_only { DB::open_for_read_only(&options, dir, false) } else { DB::open(&options, dir) };
+        let mut no_log = WriteOptions::default();
+        no_log.disable_wal(true);
+        no_log.set_no_slowdown(true);
+        Ok(RocksKv {
+            db: db.map_err(|e| error("open", dir, &e))?,
+            path: dir.to_path_buf(),
+            no_log,
+            trouble,
+            failure: Mutex::new(None),
+        })
+    }
+}
+
+/// How RocksDB's files are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writing {
+    /// Through the kernel's memory, from which a start may read them soon.
+    Cached,
+    /// Past it. A store that is filled comes faster than the disk takes it: the kernel would collect, and let the flushes of
+    /// all others wait while it catches up.
+    Direct,
+}
+
+/// Whether files in this folder can be written past the kernel's memory.
+fn takes_direct_writes(dir: &Path) -> bool {
+    // A file without a name: nothing is left of it.
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::DIRECT | OFlags::CLOEXEC;
+    rustix::fs::open(dir, flags, Mode::RUSR | Mode::WUSR).is_ok()
 }
 
 /// What RocksDB's own threads have complained of last. Its errors reach a caller late or never.
@@ -97,23 +131,12 @@ impl KvEngine for RocksEngine {
     type Kv = RocksKv;
 
     fn open(&self, dir: &Path) -> Result<RocksKv> {
-        let trouble = Trouble::default();
-        let options = options(*self, Arc::clone(&trouble)).map_err(|e| error("open", dir, &e))?;
-        let db = if self.read_only { DB::open_for_read_only(&options, dir, false) } else { DB::open(&options, dir) };
-        let mut no_log = WriteOptions::default();
-        no_log.disable_wal(true);
-        no_log.set_no_slowdown(true);
-        Ok(RocksKv {
-            db: db.map_err(|e| error("open", dir, &e))?,
-            path: dir.to_path_buf(),
-            no_log,
-            trouble,
-            failure: Mutex::new(None),
-        })
+        self.open_as(dir, Writing::Cached)
     }
 
     fn open_to_fill(&self, dir: &Path) -> Result<RocksKv> {
-        Self { background_bytes_per_second: FILLING_BYTES_PER_SECOND, ..*self }.open(dir)
+        let engine = Self { background_bytes_per_second: FILLING_BYTES_PER_SECOND, ..*self };
+        engine.open_as(dir, if takes_direct_writes(dir) { Writing::Direct } else { Writing::Cached })
     }
 
     fn remove(&self, dir: &Path) -> Result<()> {
@@ -250,7 +273,7 @@ fn start_threads() -> std::result::Result<Env, rocksdb::Error> {
     Ok(env)
 }
 
-fn options(engine: RocksEngine, trouble: Trouble) -> std::result::Result<Options, rocksdb::Error> {
+fn options(engine: RocksEngine, writing: Writing, trouble: Trouble) -> std::result::Result<Options, rocksdb::Error> {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_size(BLOCK_BYTES);
     blocks.set_block_cache(&Cache::new_lru_cache(CACHE_BYTES));
@@ -274,6 +297,7 @@ fn options(engine: RocksEngine, trouble: Trouble) -> std::result::Result<Options
     options.set_compaction_readahead_size(READAHEAD_BYTES);
     options.set_writable_file_max_buffer_size(WRITEBACK_BYTES);
     options.set_bytes_per_sync(WRITEBACK_BYTES);
+    options.set_use_direct_io_for_flush_and_compaction(writing == Writing::Direct);
     // 100 ms is RocksDB's own period: within it the limit may be used up at once.
     options.set_ratelimiter(engine.background_bytes_per_second.min(i64::MAX as u64) as i64, 100_000, 10);
     options.set_max_open_files(OPEN_FILES_MAX);
@@ -319,4 +343,16 @@ fn failure(action: &'static str, path: &Path, message: String) -> StorageError {
     let texts = ["No space left", "NoSpace", "quota exceeded", "Cannot clear hard error"];
     let full = texts.iter().any(|text| message.contains(text));
     StorageError::Kv { action, path: path.to_path_buf(), message: message.into(), full }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_no_file_can_be_made_none_is_written_directly() {
+        for place in ["/proc/self", "/proc/self/none"] {
+            assert!(!takes_direct_writes(Path::new(place)), "{place}");
+        }
+    }
 }
