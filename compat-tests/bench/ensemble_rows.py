@@ -1,5 +1,6 @@
 """The rows of ensembles: three members on this machine, their CPU time summed."""
 
+import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -96,6 +97,8 @@ def run_wiped(runner, sizes, _rows):
     server = runner.servers[follower - 1]
     server.stop()
     shutil.rmtree(server.data)
+    # The wiping is no part of it.
+    os.sync()
     runner.write_id(follower)
     begin = time.monotonic()
     server.start(runner.lines)

@@ -77,9 +77,11 @@ class Server:
     def start(self, lines=()):
         """Runs the server, and waits for nothing."""
         command = self.configure(lines)
+        # A group for signals, but no session of its own: Linux shares the processor out among sessions first (autogroup), so
+        # that the background of one member would go before what clients of another wait for, whatever its priority.
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=os.setpgrp,
                 env=os.environ | self.kind.environment,
             )
 
@@ -237,11 +239,13 @@ class Runner:
         return sum(server.of_process("io", "write_bytes") for server in self.servers)
 
     def settle(self, seconds_max):
-        """Waits until the servers have not written for a second, at most so long."""
+        """Waits until the servers have not written for a second, at most so long, and the disk has all of it: what others have
+        left in the kernel's memory would come in the middle of what is measured next."""
         end, before = time.monotonic() + seconds_max, -1
         while time.monotonic() < end and (now := self.written_bytes()) != before:
             before = now
             time.sleep(1)
+        os.sync()
 
     def end_of_log(self):
         return "".join(server.end_of_log() for server in self.servers)
