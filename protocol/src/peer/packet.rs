@@ -1,6 +1,6 @@
 //! The packets on a learner port (`QuorumPacket`): Jute records one after the other, with no length in front.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use crate::jute::{DecodeError, DecodeErrorKind, Reader, VectorLength, Writer};
 use crate::types::{Id, MANY_ACLS, Zxid};
@@ -140,9 +140,15 @@ impl PacketDecoder {
         let Some((packet_type, zxid, data, authinfo)) = reader.arriving(length_max, read_packet)? else {
             return Ok(None);
         };
-        let length = reader.position();
-        let record = buffer.split_to(length).freeze();
-        Ok(Some(QuorumPacket { packet_type, zxid, data: data.map(|data| record.slice(data)), authinfo }))
+        let mut rest = reader.position();
+        // Only data share the buffer: most packets have none, or nothing else worth a share of its own.
+        let data = data.map(|data| {
+            buffer.advance(data.start);
+            rest -= data.end;
+            buffer.split_to(data.len()).freeze()
+        });
+        buffer.advance(rest);
+        Ok(Some(QuorumPacket { packet_type, zxid, data, authinfo }))
     }
 }
 

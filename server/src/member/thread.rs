@@ -167,11 +167,9 @@ impl MemberThread {
         let tree = self.shared.tree.read();
         let Some(peer) = machine.member_mut() else { return };
         let lent = Lent { tree: &tree, clients: &self.shared.connections };
-        for Arrival { inputs, room } in self.arrivals.drain(..) {
-            for input in inputs {
-                forget_gone(&mut self.leader, &mut self.pictures, &input);
-                peer.step(now, &lent, input);
-            }
+        for Arrival { input, room } in self.arrivals.drain(..) {
+            forget_gone(&mut self.leader, &mut self.pictures, &input);
+            peer.step(now, &lent, input);
             drop(room);
         }
         if peer.next_deadline_ms().is_some_and(|at_ms| at_ms <= now.monotonic_ms) {

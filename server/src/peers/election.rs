@@ -376,7 +376,7 @@ async fn read(
             Ok(Some(message)) => {
                 // It is never closed.
                 let room = room.clone().acquire_many_owned(message.len() as u32).await.ok();
-                shared.inbox.arrive(Arrival { inputs: vec![Input::ElectionMessage { from, message }], room });
+                shared.inbox.arrive(Arrival { input: Input::ElectionMessage { from, message }, room });
                 continue;
             }
             Ok(None) => {}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rookeeper_core::peer::Input;
 use rookeeper_core::zab::DialId;
-use rookeeper_protocol::peer::PacketType;
+use rookeeper_protocol::peer::{PacketType, QuorumPacket};
 use rookeeper_protocol::types::{HostPort, ServerId, Zxid};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -131,25 +131,17 @@ impl Task {
     async fn read(&mut self, mut packets: Packets) -> io::Result<()> {
         let (shared, dial) = (self.shared.clone(), self.dial.dial);
         while packets.read().await? {
-            let mut inputs = Vec::new();
-            let mut before = packets.buffer.len();
-            while let Some(packet) = packets.next()? {
-                let (kind, zxid) = (packet.kind(), packet.zxid);
-                inputs.push(Input::LeaderPacket { dial, packet });
-                if matches!(kind, Some(PacketType::Trunc | PacketType::Snap)) {
-                    // What follows means something else, or must wait.
-                    let bytes = before - packets.buffer.len();
-                    packets.hand_in(&shared, std::mem::take(&mut inputs), bytes).await;
-                    match self.control.recv().await {
-                        Some(Control::ReadOn) => {}
-                        Some(Control::Receive(sink)) => self.receive(&mut packets, sink, zxid).await?,
-                        None => return Ok(()),
-                    }
-                    before = packets.buffer.len();
+            loop {
+                let batch = packets.take(ends_packets)?;
+                let end = batch.packets.last().filter(|packet| ends_packets(packet)).map(|packet| packet.zxid);
+                packets.hand_in(&shared, batch, |packets| Input::LeaderPackets { dial, packets }).await;
+                let Some(zxid) = end else { break };
+                match self.control.recv().await {
+                    Some(Control::ReadOn) => {}
+                    Some(Control::Receive(sink)) => self.receive(&mut packets, sink, zxid).await?,
+                    None => return Ok(()),
                 }
             }
-            let bytes = before.saturating_sub(packets.buffer.len());
-            packets.hand_in(&shared, inputs, bytes).await;
         }
         Ok(())
     }
@@ -185,6 +177,11 @@ impl Task {
         self.shared.inbox.tell(Input::SnapshotReceived { dial: self.dial.dial, zxid });
         Ok(())
     }
+}
+
+/// Whether what follows this packet means something else, or must wait.
+fn ends_packets(packet: &QuorumPacket) -> bool {
+    matches!(packet.kind(), Some(PacketType::Trunc | PacketType::Snap))
 }
 
 /// Connects to whichever address answers first. Once all have failed it is the machine's to say whether to try again; until

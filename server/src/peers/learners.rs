@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::limits::{EXHAUSTED_PAUSE, LEARNERS_MAX, READ_BYTES};
+use super::limits::{EXHAUSTED_PAUSE, LEARNERS_MAX};
 use super::outgoing::Outgoing;
 use super::packets::Packets;
 use crate::disk::{HistoryRequest, LogPosition};
@@ -31,9 +31,6 @@ pub(crate) enum Job {
     /// Read a piece of the log, and hand it in.
     History(HistoryRequest),
 }
-
-/// Bytes of an acknowledgement, with its length in front: few packets are smaller.
-const ACK_BYTES: usize = 24;
 
 /// Who comes to a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,16 +212,8 @@ async fn read(
         // A learner says nothing while it is sent what it lacked. Whoever speaks again has all of it, and must not keep
         // segments of the log for as long as it stays connected.
         *position.lock() = LogPosition::default();
-        let before = packets.buffer.len();
-        let mut whole = Vec::with_capacity(before.min(READ_BYTES) / ACK_BYTES);
-        while let Some(packet) = packets.next()? {
-            whole.push(packet);
-        }
-        if whole.is_empty() {
-            continue;
-        }
-        let bytes = before.saturating_sub(packets.buffer.len()).max(READ_BYTES.min(before));
-        packets.hand_in(shared, vec![Input::LearnerPackets { link, packets: whole }], bytes).await;
+        let batch = packets.take(|_| false)?;
+        packets.hand_in(shared, batch, |packets| Input::LearnerPackets { link, packets }).await;
     }
     Ok(())
 }
@@ -246,7 +235,7 @@ mod tests {
         loop {
             let arrival = shared.inbox.lock().arrivals.pop();
             match arrival {
-                Some(mut arrival) => return arrival.inputs.remove(0),
+                Some(arrival) => return arrival.input,
                 None => tokio::task::yield_now().await,
             }
         }

@@ -18,7 +18,17 @@ pub(super) struct Packets {
     reader: OwnedReadHalf,
     decoder: PacketDecoder,
     pub(super) buffer: BytesMut,
+    /// How many come at once, or a little more.
+    usual: usize,
     room: Arc<Semaphore>,
+}
+
+/// Packets that came at once.
+pub(super) struct Batch {
+    /// The packets, in their order.
+    pub(super) packets: Vec<QuorumPacket>,
+    /// Bytes of memory that they keep.
+    bytes: usize,
 }
 
 impl Packets {
@@ -27,13 +37,25 @@ impl Packets {
             reader,
             decoder: PacketDecoder::new(inner_length_max),
             buffer: BytesMut::new(),
+            usual: 0,
             room: Arc::new(Semaphore::new(WAITING_BYTES_MAX)),
         }
     }
 
-    /// Takes the next packet out of what was read, if it is whole.
-    pub(super) fn next(&mut self) -> io::Result<Option<QuorumPacket>> {
-        self.decoder.next_packet(&mut self.buffer).map_err(io::Error::other)
+    /// Takes all whole packets out of what was read, up to the first behind which something else stands.
+    pub(super) fn take(&mut self, is_last: impl Fn(&QuorumPacket) -> bool) -> io::Result<Batch> {
+        let before = self.buffer.len();
+        let mut packets = Vec::with_capacity(self.usual);
+        while let Some(packet) = self.decoder.next_packet(&mut self.buffer).map_err(io::Error::other)? {
+            let ends = is_last(&packet);
+            packets.push(packet);
+            if ends {
+                break;
+            }
+        }
+        self.usual = packets.len().max(self.usual - self.usual / 8);
+        let bytes = before.saturating_sub(self.buffer.len()).max(READ_BYTES.min(before));
+        Ok(Batch { packets, bytes })
     }
 
     /// Reads more. False at the end of the stream.
@@ -42,14 +64,14 @@ impl Packets {
         Ok(self.reader.read_buf(&mut self.buffer).await? > 0)
     }
 
-    /// Hands in what packets mean, of about so many bytes, once there is room for it.
-    pub(super) async fn hand_in(&self, shared: &Shared, inputs: Vec<Input>, bytes: usize) {
-        if inputs.is_empty() {
+    /// Hands packets in as what they mean, once there is room for them.
+    pub(super) async fn hand_in(&self, shared: &Shared, batch: Batch, input: impl FnOnce(Vec<QuorumPacket>) -> Input) {
+        if batch.packets.is_empty() {
             return;
         }
-        let permits = bytes.clamp(1, WAITING_BYTES_MAX) as u32;
+        let permits = batch.bytes.clamp(1, WAITING_BYTES_MAX) as u32;
         // It is never closed.
         let room = self.room.clone().acquire_many_owned(permits).await.ok();
-        shared.inbox.arrive(Arrival { inputs, room });
+        shared.inbox.arrive(Arrival { input: input(batch.packets), room });
     }
 }

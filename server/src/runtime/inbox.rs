@@ -42,11 +42,11 @@ pub(super) struct Idle {
     pub(super) until: Option<Instant>,
 }
 
-/// Inputs that arrived together.
+/// An input on its way to the machine.
 #[derive(Debug)]
 pub(crate) struct Arrival {
-    /// In their order.
-    pub(crate) inputs: Vec<Input>,
+    /// What happened.
+    pub(crate) input: Input,
     /// The room that they take of what their connection may have here. It is read on once they are let go.
     pub(crate) room: Option<OwnedSemaphorePermit>,
 }
@@ -138,7 +138,7 @@ impl Inbox {
 
     /// Puts something that happened behind the others.
     pub(crate) fn tell(&self, input: Input) {
-        self.arrive(Arrival { inputs: vec![input], room: None });
+        self.arrive(Arrival { input, room: None });
     }
 
     /// Puts things that happened behind the others.

@@ -307,7 +307,7 @@ mod tests {
         {
             // As if its thread were slow to wake.
             let mut arrived = desk.inbox.lock();
-            arrived.arrivals.push(Arrival { inputs: Vec::new(), room: None });
+            arrived.arrivals.push(Arrival { input: Input::Timeout, room: None });
         }
         assert!(desk.inbox.push_and_borrow(&mut request()).is_none());
         assert_eq!(turns.recv_timeout(LONG).unwrap(), (home.thread().id(), 1));

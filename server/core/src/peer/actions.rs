@@ -18,11 +18,16 @@ impl Peer {
     pub(super) fn carry_out(&mut self, now: Now, tree: &Tree) {
         while !self.actions.is_empty() || !self.votes.is_empty() {
             let roles = self.roles;
-            for action in std::mem::take(&mut self.actions) {
+            let mut actions = std::mem::take(&mut self.actions);
+            for action in actions.drain(..) {
                 // What a role asked for itself ends with it; what it asked of the disk does not.
                 if roles == self.roles || outlives_role(&action) {
                     self.carry_out_one(now, tree, action);
                 }
+            }
+            if self.actions.is_empty() {
+                // The next packet needs the same memory.
+                self.actions = actions;
             }
             for vote in std::mem::take(&mut self.votes) {
                 self.on_vote(now, vote);

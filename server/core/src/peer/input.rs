@@ -73,13 +73,13 @@ pub enum Input {
         /// Which attempt.
         dial: DialId,
     },
-    /// The leader sent a packet. Behind TRUNC and SNAP the driver reads no packet before it has reported
+    /// The leader sent packets. Behind TRUNC and SNAP the driver reads no packet before it has reported
     /// [`Input::Truncated`] or [`Input::SnapshotReceived`]; what stands behind SNAP is the snapshot.
-    LeaderPacket {
+    LeaderPackets {
         /// The connection.
         dial: DialId,
-        /// The packet.
-        packet: QuorumPacket,
+        /// The packets, in their order.
+        packets: Vec<QuorumPacket>,
     },
     /// The attempt failed, or the connection ended or sent what is no packet.
     LeaderGone {

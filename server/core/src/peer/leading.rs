@@ -73,19 +73,19 @@ impl Peer {
             return false;
         }
         self.figures.prepared();
-        let begin = self.proposals.len();
-        let start = start_packet(&mut self.proposals, PacketType::Proposal, self.pipeline.last_proposed().next());
+        let begin = self.packets.len();
+        let start = start_packet(&mut self.packets, PacketType::Proposal, self.pipeline.last_proposed().next());
         let (zxid, config) = self.prepare(now, tree, request);
         match zxid {
             Some(zxid) => {
-                let end = self.proposals.len();
-                finish_packet(&mut self.proposals, start, None);
+                let end = self.packets.len();
+                finish_packet(&mut self.packets, start, None);
                 places.push((zxid, start + LENGTH_BYTES..end));
                 if let Some(config) = config {
                     self.reconfigure(now, places, config);
                 }
             }
-            None => self.proposals.truncate(begin),
+            None => self.packets.truncate(begin),
         }
         true
     }
@@ -93,11 +93,11 @@ impl Peer {
     /// Prepares one request; tells the list of members that it proposes, if it is such a one.
     fn prepare(&mut self, now: Now, tree: &Tree, request: WriteRequest) -> (Option<Zxid>, Option<EnsembleConfig>) {
         if request.origin.op != OpCode::Reconfig {
-            return (self.pipeline.submit(now, tree, request, &mut self.proposals), None);
+            return (self.pipeline.submit(now, tree, request, &mut self.packets), None);
         }
         let judged = self.judge_reconfiguration(now, &request);
         let text = judged.as_ref().map(ToString::to_string).map_err(|code| *code);
-        let (zxid, proposed) = self.pipeline.submit_reconfig(now, tree, request, text, &mut self.proposals);
+        let (zxid, proposed) = self.pipeline.submit_reconfig(now, tree, request, text, &mut self.packets);
         (zxid, judged.ok().filter(|_| proposed))
     }
 
@@ -115,7 +115,7 @@ impl Peer {
         let Role::Leading(leader) = &mut self.role else { return };
         let Some((through, _)) = places.last() else { return };
         self.figures.proposed(now, *through, places.len());
-        let frame = self.proposals.split().freeze();
+        let frame = self.packets.split().freeze();
         let record = |(zxid, place)| LogRecord { zxid, payload: frame.slice(place) };
         let records = places.drain(..).map(record);
         leader.propose(&mut self.state, now.monotonic_ms, records, &frame, &mut self.actions);

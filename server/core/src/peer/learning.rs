@@ -49,7 +49,7 @@ impl Touches {
 impl Peer {
     /// Sends requests of this server's clients to the leader.
     pub(super) fn forward(&mut self, now: Now, requests: impl IntoIterator<Item = WriteRequest>) {
-        let mut out = BytesMut::new();
+        debug_assert!(self.packets.is_empty(), "a leader hands out what it proposes");
         for request in requests {
             // Only a leader's own requests come from nobody.
             if request.origin.conn.is_none() || !self.is_current(&request.origin) {
@@ -62,12 +62,12 @@ impl Peer {
                     let WriteRequest { origin, ids, body } = request;
                     let forwarded =
                         ForwardedRequest { session: origin.session, cxid: origin.xid, op: origin.op.number(), body };
-                    forwarded.write_packet(&mut out, Some(&ids));
+                    forwarded.write_packet(&mut self.packets, Some(&ids));
                 }
             }
         }
-        if !out.is_empty() {
-            self.actions.push(Action::ToLeader(out.freeze()));
+        if !self.packets.is_empty() {
+            self.actions.push(Action::ToLeader(self.packets.split().freeze()));
         }
     }
 

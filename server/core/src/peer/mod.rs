@@ -117,8 +117,9 @@ pub struct Peer {
     votes: Vec<ElectionOutput>,
     early_learners: BTreeMap<LearnerLink, EarlyLearner>,
     next_dial: DialId,
-    /// PROPOSAL packets of the present batch; their data are what is logged.
-    proposals: BytesMut,
+    /// Packets of the present batch: a leader's PROPOSALs, whose data are what is logged, or a learner's REQUESTs. Empty
+    /// between batches.
+    packets: BytesMut,
     /// Requests of the learner whose packets are being read.
     gathered: Vec<WriteRequest>,
     touches: Touches,
@@ -166,7 +167,7 @@ impl Peer {
             votes: Vec::new(),
             early_learners: BTreeMap::new(),
             next_dial: DialId(1),
-            proposals: BytesMut::new(),
+            packets: BytesMut::new(),
             gathered: Vec::new(),
             touches: Touches::default(),
             behind_snapshot: Vec::new(),
@@ -350,7 +351,13 @@ impl Peer {
                     learner.on_connected(&self.state, now.monotonic_ms, &mut self.actions);
                 }
             }
-            Input::LeaderPacket { dial, packet } => self.on_leader_packet(now, lent, dial, packet),
+            Input::LeaderPackets { dial, packets } => {
+                for packet in packets {
+                    self.on_leader_packet(now, lent, dial, packet);
+                    // One may change what the next one means.
+                    self.carry_out(now, lent.tree);
+                }
+            }
             Input::LeaderGone { dial } => {
                 if let Some(learner) = self.role.learner_on(dial) {
                     learner.on_gone(now.monotonic_ms, &mut self.actions);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
 use rookeeper_protocol::txn::znode_digest;
 use rookeeper_protocol::types::{Acl, AclList, ErrorCode, SessionId, StatPersisted, Zxid};
 
@@ -177,7 +178,7 @@ impl Outstanding {
         self.queued += 1;
     }
 
-    /// The one place where changes come and go, so that `owned` names just those that are there.
+    /// Changes come and go here, or are forgotten once applied, so that `owned` names just those that are there.
     fn replace(&mut self, path: Arc<str>, new: Option<Change>) -> Option<Change> {
         let new_owner = new.as_ref().and_then(Change::owner);
         let old = match new {
@@ -188,18 +189,22 @@ impl Outstanding {
         if old_owner == new_owner {
             return old;
         }
-        if let Some(owner) = old_owner
-            && let Some(paths) = self.owned.get_mut(&owner)
-        {
-            paths.remove(&path);
-            if paths.is_empty() {
-                self.owned.remove(&owner);
-            }
-        }
+        self.disown(old_owner, &path);
         if let Some(owner) = new_owner {
             self.owned.entry(owner).or_default().insert(path);
         }
         old
+    }
+
+    fn disown(&mut self, owner: Option<SessionId>, path: &str) {
+        if let Some(owner) = owner
+            && let Some(paths) = self.owned.get_mut(&owner)
+        {
+            paths.remove(path);
+            if paths.is_empty() {
+                self.owned.remove(&owner);
+            }
+        }
     }
 
     /// The paths that session `owner` will own, in the order of their names.
@@ -256,8 +261,12 @@ impl Outstanding {
     pub(super) fn applied(&mut self, zxid: Zxid) {
         while let Some((changed, path)) = self.order.pop_front_if(|(changed, _)| *changed <= zxid) {
             self.removed += 1;
-            if self.changes.get(&path).is_some_and(|change| change.zxid == changed) {
-                self.replace(path, None);
+            // One that came later stays.
+            if let EntryRef::Occupied(entry) = self.changes.entry_ref(&*path)
+                && entry.get().zxid == changed
+            {
+                let old = entry.remove();
+                self.disown(old.owner(), &path);
             }
         }
     }

@@ -152,7 +152,7 @@ impl Cluster {
                     Some(PacketType::Trunc) => self.network.set_unread(pipe, 0, true),
                     _ => {}
                 }
-                self.step(id, Input::LeaderPacket { dial, packet });
+                self.step(id, Input::LeaderPackets { dial, packets: vec![packet] });
                 if kind == Some(PacketType::Trunc) {
                     self.pump(id);
                     self.read_on_if_idle(id, pipe);

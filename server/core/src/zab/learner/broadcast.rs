@@ -2,7 +2,9 @@
 //! `Observer#processPacket`, `SendAckRequestProcessor`).
 
 use bytes::BytesMut;
-use rookeeper_protocol::peer::{CommitAndActivate, InformAndActivate, PacketType, QuorumPacket, write_packet};
+use rookeeper_protocol::peer::{
+    CommitAndActivate, InformAndActivate, PACKET_OVERHEAD_LEN, PacketType, QuorumPacket, write_packet,
+};
 use rookeeper_protocol::types::{ServerId, Zxid};
 
 use super::{Learner, Stage};
@@ -143,7 +145,7 @@ impl Learner {
             return;
         }
         let durable = if planted!(AckBeforeFlush) { state.last_logged() } else { state.history.durable() };
-        let mut out = BytesMut::new();
+        let mut out = BytesMut::with_capacity(self.unacknowledged.len() * PACKET_OVERHEAD_LEN);
         while let Some(zxid) = self.unacknowledged.pop_front_if(|zxid| *zxid <= durable) {
             write_packet(&mut out, PacketType::Ack, zxid, None);
         }

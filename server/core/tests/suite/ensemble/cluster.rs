@@ -360,7 +360,7 @@ impl Cluster {
                 if matches!(kind, PacketType::Diff | PacketType::Trunc | PacketType::Snap) {
                     self.plans.push(kind);
                 }
-                self.step(learner, Input::LeaderPacket { dial, packet });
+                self.step(learner, Input::LeaderPackets { dial, packets: vec![packet] });
                 continue;
             }
             if link.at_learner.is_empty() {

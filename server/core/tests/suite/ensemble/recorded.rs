@@ -196,7 +196,7 @@ impl OurLearner {
     fn hear(&mut self, part: Part) {
         let dial = self.dial.unwrap();
         match part {
-            Part::Packet(packet) => self.step(Input::LeaderPacket { dial, packet }),
+            Part::Packet(packet) => self.step(Input::LeaderPackets { dial, packets: vec![packet] }),
             Part::Snapshot(dump) => {
                 let zxid = dump.zxid;
                 self.server.received = Some((dial, Rc::new(dump)));

@@ -56,7 +56,7 @@ impl Follower {
     fn hear(&mut self, kind: PacketType, zxid: Zxid, data: Option<&[u8]>) -> Vec<PacketType> {
         let data = data.map(bytes::Bytes::copy_from_slice);
         let packet = QuorumPacket { packet_type: kind.number(), zxid, data, authinfo: None };
-        self.step(Input::LeaderPacket { dial: self.dial, packet })
+        self.step(Input::LeaderPackets { dial: self.dial, packets: vec![packet] })
     }
 
     /// The oldest write that was not reported is on disk.
