@@ -146,7 +146,10 @@ impl ImageThread {
                 None => self.delta.delete_session(session.0),
             }
         }
-        image.apply(&mut self.delta)
+        image.apply(&mut self.delta)?;
+        // The next step may be far away, and a smaller one.
+        self.delta.restart(self.delta.zxid());
+        Ok(())
     }
 
     /// Makes the image durable, and lets the log forget what it has.

@@ -40,7 +40,7 @@ const ENTRY_BYTES_KEPT: usize = 4 << 20;
 pub(crate) const IMAGE_STEP_CHANGES: usize = 4096;
 
 /// Changes that the image may lack before writers have to wait for it; bounds memory and the longest hold.
-const IMAGE_LAG_CHANGES_MAX: usize = 16 * IMAGE_STEP_CHANGES;
+const IMAGE_LAG_CHANGES_MAX: usize = 8 * IMAGE_STEP_CHANGES;
 
 /// What log and image tell each other.
 #[derive(Debug, Default)]

@@ -15,6 +15,10 @@ use std::path::Path;
 
 use crate::error::{CallerError, Result};
 
+/// Bytes and changes that an empty [`Batch`] keeps room for.
+const KEPT_BYTES: usize = 1 << 20;
+const KEPT_OPERATIONS: usize = 8 << 10;
+
 /// Changes that become visible and durable together.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
@@ -63,10 +67,12 @@ impl Batch {
         self.bytes.len()
     }
 
-    /// Empties it, keeping its memory.
+    /// Empties it, keeping the memory that most batches need.
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BYTES);
         self.operations.clear();
+        self.operations.shrink_to(KEPT_OPERATIONS);
     }
 
     fn key(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {

@@ -72,7 +72,7 @@ impl Delta {
         self.batch.size_bytes()
     }
 
-    /// Empties it for the next step, keeping its memory.
+    /// Empties it for the next step, keeping the memory that most steps need.
     pub fn restart(&mut self, zxid: i64) {
         self.zxid = zxid;
         self.batch.clear();
