@@ -32,7 +32,11 @@ const BLOCK_BYTES: usize = 32 << 10;
 const CACHE_BYTES: usize = 1 << 20;
 /// Files of the first level before they are merged into the next. Nothing but a start reads the image, and a start
 /// reads all of it: merging seldom costs it little, and saves most of the work of a time with many writes.
-const LEVEL_0_FILES: i32 = 16;
+const LEVEL_0_FILES: i32 = 32;
+/// Where RocksDB makes writes slower, since merging does not keep up, and where it stops them. Its own (20 and 36) would
+/// be reached before or while the first level is merged.
+const LEVEL_0_FILES_SLOW: i32 = 48;
+const LEVEL_0_FILES_STOP: i32 = 64;
 /// Read ahead of a scan and of a compaction. Several files are read at once, so that this counts several times.
 const READAHEAD_BYTES: usize = 128 << 10;
 /// Scans shorter than this leave it to RocksDB how far it reads ahead.
@@ -292,6 +296,8 @@ fn options(engine: RocksEngine, writing: Writing, trouble: Trouble) -> std::resu
     options.set_enable_write_thread_adaptive_yield(false);
     options.set_max_background_jobs(2);
     options.set_level_zero_file_num_compaction_trigger(LEVEL_0_FILES);
+    options.set_level_zero_slowdown_writes_trigger(LEVEL_0_FILES_SLOW);
+    options.set_level_zero_stop_writes_trigger(LEVEL_0_FILES_STOP);
     options.set_target_file_size_base(FILE_BYTES);
     options.set_max_bytes_for_level_base(LEVEL_BYTES);
     options.set_compaction_readahead_size(READAHEAD_BYTES);
