@@ -47,7 +47,7 @@ pub(super) struct Idle {
 pub(crate) struct Arrival {
     /// What happened.
     pub(crate) input: Input,
-    /// The room that they take of what their connection may have here. It is read on once they are let go.
+    /// The room that it takes of what its connection may have here. That is read on once there is room again.
     pub(crate) room: Option<OwnedSemaphorePermit>,
 }
 
@@ -141,7 +141,7 @@ impl Inbox {
         self.arrive(Arrival { input, room: None });
     }
 
-    /// Puts things that happened behind the others.
+    /// The same with the room that it takes.
     pub(crate) fn arrive(&self, arrival: Arrival) {
         let mut arrived = self.arrived.lock();
         arrived.arrivals.push(arrival);

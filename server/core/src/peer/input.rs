@@ -73,7 +73,7 @@ pub enum Input {
         /// Which attempt.
         dial: DialId,
     },
-    /// The leader sent packets. Behind TRUNC and SNAP the driver reads no packet before it has reported
+    /// The leader sent packets; TRUNC and SNAP are the last of their input. Behind them the driver reads no packet before it has reported
     /// [`Input::Truncated`] or [`Input::SnapshotReceived`]; what stands behind SNAP is the snapshot.
     LeaderPackets {
         /// The connection.

@@ -112,10 +112,10 @@ impl Peer {
 
     /// Hands what was encoded so far to the log and to the learners.
     fn hand_out(&mut self, now: Now, places: &mut Places) {
-        let Role::Leading(leader) = &mut self.role else { return };
         let Some((through, _)) = places.last() else { return };
         self.figures.proposed(now, *through, places.len());
-        let frame = self.packets.split().freeze();
+        let frame = self.take_packets();
+        let Role::Leading(leader) = &mut self.role else { return };
         let record = |(zxid, place)| LogRecord { zxid, payload: frame.slice(place) };
         let records = places.drain(..).map(record);
         leader.propose(&mut self.state, now.monotonic_ms, records, &frame, &mut self.actions);

@@ -67,7 +67,8 @@ impl Peer {
             }
         }
         if !self.packets.is_empty() {
-            self.actions.push(Action::ToLeader(self.packets.split().freeze()));
+            let frame = self.take_packets();
+            self.actions.push(Action::ToLeader(frame));
         }
     }
 

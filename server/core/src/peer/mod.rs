@@ -34,7 +34,7 @@ mod rules;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use rookeeper_protocol::peer::{PeerState, QuorumPacket};
 use rookeeper_protocol::txn::LogEntry;
 use rookeeper_protocol::types::{SessionId, Zxid};
@@ -60,6 +60,9 @@ use role::{Pause, Role};
 
 /// Connections to the learner port that are kept while nobody knows yet who leads. More than an ensemble has servers.
 const WAITING_LINKS_MAX: usize = 256;
+
+/// A batch of more bytes leaves no room for the next one behind.
+const KEPT_BYTES: usize = 1 << 20;
 
 /// What a step may look at.
 pub struct Lent<'a> {
@@ -400,6 +403,15 @@ impl Peer {
         }
         self.carry_out(now, lent.tree);
         self.stop_if_drained(now, lent.tree);
+    }
+
+    /// The packets of the present batch, which is over. A large one takes its memory along.
+    fn take_packets(&mut self) -> Bytes {
+        let frame = self.packets.split().freeze();
+        if frame.len() > KEPT_BYTES {
+            self.packets = BytesMut::new();
+        }
+        frame
     }
 
     /// Clients of this server, or the server itself, want something changed. Requests must come in the order in which
