@@ -249,6 +249,12 @@ impl Network {
         None
     }
 
+    /// Whether a packet is what comes next at this end, sooner or later.
+    pub(crate) fn packet_is_next(&self, id: PipeId, to: usize) -> bool {
+        let next = self.pipes.get(&id).and_then(|pipe| pipe.lanes[to].cargo.front());
+        matches!(next, Some((_, Cargo::Packet(_))))
+    }
+
     fn is_blocked(&self, pipe: &Pipe, to: usize, cargo: &Cargo) -> bool {
         let (from, node) = (pipe.ends[1 - to], pipe.ends[to]);
         self.is_cut(from, node)

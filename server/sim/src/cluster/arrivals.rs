@@ -2,7 +2,7 @@
 
 use rookeeper_core::peer::{Input, Output};
 use rookeeper_core::zab::LearnerLink;
-use rookeeper_protocol::peer::PacketType;
+use rookeeper_protocol::peer::{PacketType, QuorumPacket};
 
 use super::{Cluster, FIRST_CLIENT};
 use crate::network::{Attempt, Cargo, Kind, PipeId};
@@ -146,14 +146,16 @@ impl Cluster {
         match cargo {
             Cargo::Open => self.step(id, Input::LeaderConnected { dial }),
             Cargo::Packet(packet) => {
-                let kind = packet.kind();
-                match kind {
-                    Some(PacketType::Diff) => self.count("DIFF"),
-                    Some(PacketType::Trunc) => self.network.set_unread(pipe, 0, true),
-                    _ => {}
+                let packets = self.read_at_once(pipe, 0, packet);
+                if packets.iter().any(|packet| packet.kind() == Some(PacketType::Diff)) {
+                    self.count("DIFF");
                 }
-                self.step(id, Input::LeaderPackets { dial, packets: vec![packet] });
-                if kind == Some(PacketType::Trunc) {
+                let cuts = packets.last().is_some_and(|packet| packet.kind() == Some(PacketType::Trunc));
+                if cuts {
+                    self.network.set_unread(pipe, 0, true);
+                }
+                self.step(id, Input::LeaderPackets { dial, packets });
+                if cuts {
                     self.pump(id);
                     self.read_on_if_idle(id, pipe);
                 }
@@ -172,6 +174,24 @@ impl Cluster {
         }
     }
 
+    /// A packet, and those that have come behind it, up to one behind which no other is read. In a script each comes alone.
+    fn read_at_once(&mut self, pipe: PipeId, side: usize, first: QuorumPacket) -> Vec<QuorumPacket> {
+        let mut packets = vec![first];
+        let goes_on = |packet: &QuorumPacket| !matches!(packet.kind(), Some(PacketType::Trunc | PacketType::Snap));
+        while !self.is_exact
+            && packets.last().is_some_and(goes_on)
+            && self.network.packet_is_next(pipe, side)
+            && let Some(ends) = self.network.pipe(pipe).map(|known| known.ends)
+            && let Some(cargo) = self.network.arrived(pipe, side, self.now, &mut self.queue)
+        {
+            self.note_cargo(ends[1 - side], ends[side], &cargo);
+            if let Cargo::Packet(packet) = cargo {
+                packets.push(packet);
+            }
+        }
+        packets
+    }
+
     /// A TRUNC that asked nothing of the disk holds nothing up.
     fn read_on_if_idle(&mut self, id: i64, pipe: PipeId) {
         let cuts = |write: &Output| matches!(write, Output::Truncate { .. });
@@ -186,12 +206,12 @@ impl Cluster {
         match cargo {
             Cargo::Open => self.step(id, Input::LearnerConnected { link }),
             Cargo::Packet(packet) => {
-                if packet.kind() == Some(PacketType::Ping)
-                    && let Some(now_ms) = self.monotonic_ms(id)
-                {
-                    self.alive.is_told(id, pipe, now_ms);
+                let packets = self.read_at_once(pipe, 1, packet);
+                if let Some(now_ms) = self.monotonic_ms(id) {
+                    let pings = packets.iter().filter(|packet| packet.kind() == Some(PacketType::Ping)).count();
+                    (0..pings).for_each(|_| self.alive.is_told(id, pipe, now_ms));
                 }
-                self.step(id, Input::LearnerPackets { link, packets: vec![packet] });
+                self.step(id, Input::LearnerPackets { link, packets });
             }
             Cargo::End => {
                 if let Some(process) = self.process(id) {

@@ -353,14 +353,20 @@ impl Cluster {
                 }
                 return;
             }
-            if let Some(packet) = PacketDecoder::new(1 << 20).next_packet(&mut link.learner_bytes).unwrap() {
+            let mut packets = Vec::new();
+            while !link.paused
+                && let Some(packet) = PacketDecoder::new(1 << 20).next_packet(&mut link.learner_bytes).unwrap()
+            {
                 let kind = packet.kind().unwrap();
                 link.cutting = kind == PacketType::Trunc;
                 link.paused = link.cutting || kind == PacketType::Snap;
                 if matches!(kind, PacketType::Diff | PacketType::Trunc | PacketType::Snap) {
                     self.plans.push(kind);
                 }
-                self.step(learner, Input::LeaderPackets { dial, packets: vec![packet] });
+                packets.push(packet);
+            }
+            if !packets.is_empty() {
+                self.step(learner, Input::LeaderPackets { dial, packets });
                 continue;
             }
             if link.at_learner.is_empty() {
