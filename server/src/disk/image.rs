@@ -126,7 +126,7 @@ impl ImageThread {
             if pipeline.changes.is_empty() {
                 return Ok(());
             }
-            self.delta.restart(tree.last_zxid().0);
+            self.delta.set_zxid(tree.last_zxid().0);
             // What is gone goes first: a znode that was deleted and made again is among the changed ones.
             for path in pipeline.changes.deleted_paths() {
                 keep_first(&mut failure, self.delta.delete_znode(path));

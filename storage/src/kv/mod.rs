@@ -16,7 +16,7 @@ use std::path::Path;
 use crate::error::{CallerError, Result};
 
 /// Bytes and changes that an empty [`Batch`] keeps room for.
-const KEPT_BYTES: usize = 1 << 20;
+const KEPT_BYTES: usize = 4 << 20;
 const KEPT_OPERATIONS: usize = 8 << 10;
 
 /// Changes that become visible and durable together.
@@ -144,4 +144,23 @@ pub struct KvUsage {
     pub disk_bytes: u64,
     /// Bytes in memory: changes not yet in files, caches, indices.
     pub memory_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_emptied_batch_keeps_the_memory_of_usual_ones_only() {
+        let mut batch = Batch::default();
+        batch.put(|key| key.push(1), &[0; 100]);
+        let room = batch.bytes.capacity();
+        batch.clear();
+        assert_eq!((batch.len(), batch.bytes.capacity()), (0, room));
+        batch.put(|key| key.push(1), &vec![0; 2 * KEPT_BYTES]);
+        (0..2 * KEPT_OPERATIONS).for_each(|_| batch.delete(|key| key.push(1)));
+        batch.clear();
+        assert!(batch.is_empty());
+        assert!(batch.bytes.capacity() <= KEPT_BYTES && batch.operations.capacity() <= KEPT_OPERATIONS);
+    }
 }

@@ -33,8 +33,9 @@ const CACHE_BYTES: usize = 1 << 20;
 /// Files of the first level before they are merged into the next. Nothing but a start reads the image, and a start
 /// reads all of it: merging seldom costs it little, and saves most of the work of a time with many writes.
 const LEVEL_0_FILES: i32 = 32;
-/// Where RocksDB makes writes slower, since merging does not keep up, and where it stops them. Its own (20 and 36) would
-/// be reached before or while the first level is merged.
+/// Where RocksDB asks writes to wait for the merging, and where it takes none. Its own (20 and 36) would be reached before
+/// or while the first level is merged. Whoever asks again and again instead of waiting gets smaller batches through at
+/// first; large ones wait until there are fewer files, which the merging sees to.
 const LEVEL_0_FILES_SLOW: i32 = 48;
 const LEVEL_0_FILES_STOP: i32 = 64;
 /// Read ahead of a scan and of a compaction. Several files are read at once, so that this counts several times.
