@@ -78,10 +78,11 @@ class Server:
         """Runs the server, and waits for nothing."""
         command = self.configure(lines)
         # A group for signals, but no session of its own: Linux shares the processor out among sessions first (autogroup), so
-        # that the background of one member would go before what clients of another wait for, whatever its priority.
+        # that the background of one member would go before what clients of another wait for, whatever its priority. The load
+        # generator has a session of its own, as it would have a machine: among all, a server with many threads takes its share.
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=os.setpgrp,
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0,
                 env=os.environ | self.kind.environment,
             )
 
@@ -209,7 +210,7 @@ class Runner:
             if observe:
                 command += ["--server-pid", ",".join(running)]
         process = subprocess.Popen([*command, *tail], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                   env=os.environ | self.kinds[0].environment)
+                                   env=os.environ | self.kinds[0].environment, start_new_session=True)
 
         def result():
             try:
@@ -239,8 +240,8 @@ class Runner:
         return sum(server.of_process("io", "write_bytes") for server in self.servers)
 
     def settle(self, seconds_max):
-        """Waits until the servers have not written for a second, at most so long, and the disk has all of it: what others have
-        left in the kernel's memory would come in the middle of what is measured next."""
+        """Waits until the servers have not written for a second, at most so long, and then until the disk has all of it: what
+        others have left in the kernel's memory would come in the middle of what is measured next."""
         end, before = time.monotonic() + seconds_max, -1
         while time.monotonic() < end and (now := self.written_bytes()) != before:
             before = now
